@@ -1,0 +1,66 @@
+"""What can go wrong by a user's hand: one class per kind of fault, and the nearest right word.
+
+Every message is one or two sentences: what was wrong, where, what was got, what would be right,
+what to do next. The command line prints it as one line and leaves with the class' exit code.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class GptasksError(Exception):
+    """A fault of input or surroundings, explained; never a bug of gptasks."""
+
+    exit_code: int = 2
+    """What the command line exits with: 2 when the input was wrong, 1 when a sound run failed."""
+
+
+class ConfigError(GptasksError):
+    """A key, value or choice of the configuration is wrong."""
+
+
+class DataError(GptasksError):
+    """A data file, column, row or label is missing or wrong."""
+
+
+class BackboneError(GptasksError):
+    """A backbone can't be found, read or used in the way asked for."""
+
+
+class PluginError(GptasksError):
+    """A plugin is broken, absent, or at odds with another."""
+
+
+class RunError(GptasksError):
+    """A run folder is missing, half written, in use, or another run's."""
+
+
+class MissingExtraError(GptasksError):
+    """An optional library is absent; the message says what to install."""
+
+
+class TrainingError(GptasksError):
+    """A run that was set up rightly went wrong: not a number, nothing to learn from."""
+
+    exit_code = 1
+
+
+def suggest(word: str, choices: Iterable[str]) -> str:
+    """The nearest of `choices` as "; did you mean 'x'?", or nothing when none is near.
+
+    >>> suggest("sumarization", ["summarization", "ner"])
+    "; did you mean 'summarization'?"
+    """
+    near = difflib.get_close_matches(
+        str(word), [str(choice) for choice in choices], n=1, cutoff=0.6
+    )
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def listing(words: Iterable[str], limit: int = 12) -> str:
+    """`words` for a message: "a, b, c", cut after `limit` with the number left out."""
+    words = [str(word) for word in words]
+    more = f" and {len(words) - limit} more" if len(words) > limit else ""
+    return ", ".join(words[:limit]) + more

@@ -1,0 +1,272 @@
+"""The contract between one problem and the framework.
+
+A task says what to learn: its rows, how a row becomes tokens, the head on the backbone, the loss,
+what a prediction is and what it should have been. It never sees the trainer, the strategy or the
+run folder; those never ask what kind of task they serve. The fields of the dataclass are the keys
+of its YAML: there is no second schema. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
+    from gptasks.backbone import Backbone
+    from gptasks.tokenizer import Tokenizer
+
+CONTRACT = 1
+"""Major version of this contract; it rises when a plugin written for it would break."""
+
+
+class Row(dict[str, Any]):
+    """One raw example: column name to value, and the place it came from.
+
+    id: unique within a data set and stable between runs, such as "train.csv:17" (file:line).
+    """
+
+    __slots__ = ("id",)
+
+    def __init__(self, values: Mapping[str, Any], id: str) -> None:
+        super().__init__(values)
+        self.id = id
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one row, with how sure it is.
+
+    value: the answer, of the same type as `Task.reference` gives (a label, a text, spans).
+    scores: name to number; for a classifier every class' probability, summing to 1.
+    """
+
+    value: Any
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class DataOptions:
+    """Where a task's rows come from, and how they are read and cut."""
+
+    source: str = field(default="files", metadata={"choices": ("files", "package")})
+    """`files`: paths; `package`: files inside a wheel or sdist of the package index."""
+
+    train: Any = None
+    """A file, a list of files, or a map from label to file(s) where each file holds one class."""
+
+    validation: Any = None
+    """As `train`; without it, a share of train is cut off, duplicates together."""
+
+    test: Any = None
+    """As `train`; without it, a share of train is cut off, duplicates together."""
+
+    validation_share: float = field(default=0.1, metadata={"minimum": 0.0, "below": 1.0})
+    """Share of train, in [0, 1), cut off for validation where there is no file for it."""
+
+    test_share: float = field(default=0.2, metadata={"minimum": 0.0, "below": 1.0})
+    """Share of train, in [0, 1), cut off for the test where there is no file for it."""
+
+    format: str | None = field(
+        default=None, metadata={"choices": ("csv", "tsv", "json", "jsonl", "parquet", "txt")}
+    )
+    """How the files are written; without it, their names' endings tell (`.gz` set aside)."""
+
+    columns: list[str] | None = None
+    """Names of the columns of a csv or tsv file without a header line."""
+
+    quoting: bool = True
+    """Whether `"` groups a csv or tsv field; false takes quotation marks as plain text."""
+
+    encoding: str = "utf-8"
+    """Encoding of text files, by Python's names; a byte-order mark is understood."""
+
+    max_bad: int = field(default=0, metadata={"minimum": 0})
+    """Number of unusable rows that may be left out; one more ends the run."""
+
+    distribution: str | None = None
+    """With `source=package`: name and pinned version, such as "vaderSentiment==3.3.2"."""
+
+    sha256: str | None = None
+    """With `source=package`: SHA-256 of the wheel or sdist, in hex."""
+
+    directory: str | None = field(default=None, metadata={"internal": True})
+    """Folder that relative paths start from: a YAML task's own; otherwise the current one."""
+
+
+@dataclass
+class Task(ABC):
+    """One problem. A subclass sets `name`, adds its options as fields, and answers the methods.
+
+    The shapes: B windows in a batch, T tokens, D the backbone's width, K classes.
+    """
+
+    name: ClassVar[str] = ""
+    """What `task=<name>` or `kind: <name>` selects."""
+
+    data: DataOptions = field(default_factory=DataOptions)
+    """Where the rows come from."""
+
+    metrics: list[str] = field(default_factory=list)
+    """Names of the metrics to report, the first being the one shown as the headline."""
+
+    select: str = ""
+    """The metric that chooses the best model, on validation; never on test."""
+
+    max_length: int = field(default=512, metadata={"minimum": 1})
+    """Most tokens of one window; longer texts are cut and counted."""
+
+    labels: list[str] = field(default_factory=list)
+    """The classes in order; left empty, they are read off the training rows, sorted."""
+
+    # -- rows -----------------------------------------------------------------------------
+
+    def read(self, row: Row) -> Row | None:
+        """The row as training and scoring use it, answer included; None leaves it out on purpose.
+
+        Raises DataError when the row is unusable (an empty text, a rating that is no number): it
+        is counted, shown with file and line, and fatal above `data.max_bad`.
+        """
+        return self.read_input(row)
+
+    def read_input(self, row: Row) -> Row:
+        """The row as prediction uses it, with or without its answer.
+
+        Raises DataError when there is nothing to predict from.
+        """
+        return row
+
+    @abstractmethod
+    def key(self, row: Row) -> str:
+        """The text that identifies a row: equal keys always fall into the same split."""
+
+    @abstractmethod
+    def reference(self, row: Row) -> Any:
+        """What `predict` should say of this row; None if it is unlabelled."""
+
+    def learn_labels(self, rows: Sequence[Row]) -> None:
+        """Set `labels` from the training rows, where this task has labels and none are given."""
+
+    def check_rows(self, split: str, rows: Sequence[Row]) -> None:
+        """Raise DataError where `rows` of `split` can't be trained on or scored."""
+
+    # -- tokens ---------------------------------------------------------------------------
+
+    def tokenizer(self, tokenizer: Tokenizer) -> Tokenizer:
+        """The tokenizer as this task's saved model will carry it: a template around the text."""
+        return tokenizer
+
+    @abstractmethod
+    def encode(self, row: Row, tokenizer: Tokenizer) -> Iterator[dict[str, Any]]:
+        """One or more windows of a row.
+
+        Each is {"input_ids": [int], ...}: a key named `label` or `labels` carries the targets
+        where the row has any, `lost` the number of tokens cut away; others are carried along.
+        """
+
+    # -- model ----------------------------------------------------------------------------
+
+    @abstractmethod
+    def head(self, backbone: Backbone) -> nn.Module:
+        """A new head: hidden states (B, T, D) to logits."""
+
+    @abstractmethod
+    def pool(self, hidden: Tensor, batch: Mapping[str, Any]) -> Tensor:
+        """The states the head reads: hidden (B, T, D) to (B, D), or as it is to (B, T, D)."""
+
+    @abstractmethod
+    def loss(self, logits: Tensor, batch: Mapping[str, Any]) -> tuple[Tensor, int]:
+        """The loss summed over the batch's targets, and how many targets there are.
+
+        Sum and count, not a mean: the trainer divides by the count over all accumulated batches
+        and all processes, so that no target weighs more for the company it comes in.
+        """
+
+    @abstractmethod
+    def predict(self, model: Any, batch: Mapping[str, Any]) -> list[Prediction]:
+        """One prediction, with scores, per window; `model(batch)` gives the logits."""
+
+    def merge(self, parts: Sequence[Prediction]) -> Prediction:
+        """The prediction of a row from those of its windows, in order."""
+        return parts[0]
+
+    def probe(self) -> Probe | None:
+        """A way to fit this task's head without gradient descent; None where there is none."""
+        return None
+
+    # -- beside the model -----------------------------------------------------------------
+
+    def baselines(
+        self, train: Sequence[Row], validation: Sequence[Row], test: Sequence[Row]
+    ) -> dict[str, list[Prediction]]:
+        """Simple answers to `test` that a model has to beat, by name, learnt without looking at
+        the test rows' references."""
+        return {}
+
+    def layout(self) -> Layout | None:
+        """The class of plain transformers that backbone and head are together; None where there
+        is none, and only `gptasks.load` opens the model."""
+        return None
+
+    def shown(self, row: Row) -> Any:
+        """The row's input, as `predictions/<split>.jsonl` shows it."""
+        return self.key(row)
+
+    def row_of(self, text: str, id: str) -> Row:
+        """A row made of one typed text, as `gptasks predict RUN "text"` gets it."""
+        return Row({"text": text}, id=id)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How plain transformers holds a backbone with this task's head."""
+
+    auto_class: str
+    """Such as "AutoModelForSequenceClassification"."""
+
+    head_name: str
+    """The attribute that holds the head, such as "score"."""
+
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """What the saved config.json says of the task, such as the label names."""
+
+
+class Probe(ABC):
+    """Fits a head on frozen features, in closed form or by a convex fit."""
+
+    @abstractmethod
+    def features(self, hidden: Tensor, batch: Mapping[str, Any]) -> Tensor:
+        """What the head reads, flattened to one row per target: hidden (B, T, D) to (N, D)."""
+
+    @abstractmethod
+    def targets(self, batch: Mapping[str, Any]) -> np.ndarray:
+        """The targets in the order of `features`: (N,)."""
+
+    @abstractmethod
+    def fit(
+        self,
+        features: np.ndarray,
+        targets: np.ndarray,
+        validation_features: np.ndarray,
+        validation_targets: np.ndarray,
+    ) -> ProbeFit:
+        """The best head on these features, (N, D), its strength of regularisation chosen on
+        validation."""
+
+
+@dataclass(frozen=True)
+class ProbeFit:
+    """A head fitted on frozen features."""
+
+    loss: float
+    """Mean log loss on validation, in nats; compares layers."""
+
+    parameters: dict[str, np.ndarray]
+    """The head's state dict, as arrays."""
+
+    options: dict[str, Any]
+    """What was chosen on validation, such as {"C": 0.1}."""
