@@ -1,0 +1,127 @@
+"""`RunConfig`: everything a run is told, typed; made from overrides or from its plain values."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gptasks.config.overrides import read_overrides
+from gptasks.errors import ConfigError, GptasksError
+from gptasks.fields import plain
+from gptasks.options import BackboneOptions, RunOptions, TrainerOptions
+from gptasks.registry import GROUPS, Registry, build_task, core_conf
+from gptasks.schema import build
+from gptasks.task import Task
+from gptasks.yamlfile import read_yaml
+
+if TYPE_CHECKING:
+    from gptasks.strategies.strategy import Strategy
+    from gptasks.tracking import Tracker
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """All options of one run."""
+
+    task: Task
+    task_name: str
+    backbone: BackboneOptions
+    backbone_name: str
+    strategy: Strategy
+    strategy_name: str
+    trainer: TrainerOptions
+    trainer_name: str
+    tracking: Tracker
+    tracking_name: str
+    run: RunOptions
+    """Seed, run folder, limit, device, precision, bootstrap."""
+
+    overrides: tuple[str, ...]
+    """What was typed, each as key=value; of a sweep only this job's values."""
+
+    resolved: dict[str, Any]
+    """Everything as plain values, for `config.yaml`; `from_resolved` reads it back."""
+
+    def digest(self) -> str:
+        """8 hex digits that stand for the configuration; its run folder and tracker set aside."""
+        told = {key: value for key, value in self.resolved.items() if key not in _BESIDE}
+        text = json.dumps(told, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+_BESIDE = ("run", "tracking")
+"""Keys that change nothing of what is learnt."""
+
+
+def compose(overrides: Sequence[str], registry: Registry | None = None) -> RunConfig:
+    """The configuration that `overrides`, such as "trainer.epochs=1", make of the defaults.
+
+    Raises ConfigError with all faults, one line each, and PluginError for a task whose plugin is
+    broken or at odds with another. Imports nothing heavy.
+    """
+    registry = Registry() if registry is None else registry
+    primary, usual = primary_config()
+    plan = read_overrides(overrides, registry, usual, sweep=False)
+    from gptasks.config.composition import compose_one
+
+    return from_resolved(compose_one(plan, primary), registry, plan.typed)
+
+
+def from_resolved(
+    resolved: Mapping[str, Any], registry: Registry, overrides: Sequence[str] = ()
+) -> RunConfig:
+    """The configuration that plain values, as in a run's `config.yaml`, stand for.
+
+    Raises ConfigError with all faults, one line each.
+    """
+    faults: list[str] = []
+    made: dict[str, Any] = {}
+    for group in GROUPS:
+        try:
+            made[group] = _instance(group, resolved.get(group), registry)
+        except GptasksError as error:
+            faults.append(str(error))
+    own = {key: value for key, value in resolved.items() if key not in GROUPS}
+    try:
+        made["run"] = build(RunOptions, own, "")
+    except ConfigError as error:
+        faults.append(str(error))
+    if faults:
+        raise ConfigError("\n".join(faults))
+    values = {
+        group: {
+            **{key: resolved[group][key] for key in ("name", "kind") if key in resolved[group]},
+            **plain(made[group]),
+        }
+        for group in GROUPS
+    }
+    made |= {f"{group}_name": str(resolved[group]["name"]) for group in GROUPS}
+    return RunConfig(**made, overrides=tuple(overrides), resolved={**values, **plain(made["run"])})
+
+
+def primary_config() -> tuple[dict[str, Any], dict[str, str]]:
+    """The values of `conf/config.yaml`, and the choice it makes for each group."""
+    values = read_yaml(core_conf() / "config.yaml").values(dict)
+    usual = {
+        str(group): str(name)
+        for entry in values["defaults"]
+        if isinstance(entry, dict)
+        for group, name in entry.items()
+        if group in GROUPS and name != "???"
+    }
+    return values, usual
+
+
+def _instance(group: str, told: Any, registry: Registry) -> Any:
+    if not isinstance(told, Mapping) or "name" not in told:
+        raise ConfigError(f"the configuration names no {group}")
+    values = dict(told)
+    if group == "task":
+        return build_task(values, registry)
+    name = values.pop("name")
+    kind = registry.kind(group, values.pop("kind", None) or name)
+    where = group if group in ("backbone", "trainer") else f"{group} '{name}'"
+    return build(kind, values, where, internal=True)

@@ -1,0 +1,182 @@
+"""What is wrong on a command line, told in one line each, all at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from plugin_folders import plugin_object
+
+from gptasks import ConfigError
+from gptasks.config import compose
+from gptasks.plugins import plugin_manager
+from gptasks.registry import Registry
+
+TASK = "task=sequence_classification"
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return Registry(plugin_manager([plugin_object("toy")]))
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def faults(registry: Registry, *overrides: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        compose(overrides, registry)
+    assert caught.value.exit_code == 2
+    return str(caught.value).split("\n")
+
+
+@pytest.mark.parametrize(
+    ("override", "fault"),
+    [
+        # unknown keys
+        ("task.max_lenght=3", "task 'toy' (toys) has no option 'max_lenght'; did you mean "
+         "'max_length'?"),
+        ("task.data.trian=x", "task 'toy' (toys) has no option 'data.trian'; did you mean "
+         "'data.train'?"),
+        ("task.train=x", "task 'toy' (toys) has no option 'train'; did you mean 'data.train'?"),
+        ("+task.sise=3", "task 'toy' (toys) has no option 'sise'; did you mean 'size'?"),
+        ("++trainer.epoch=3", "trainer has no option 'epoch'; did you mean 'epochs'?"),
+        ("sed=3", "there is no option 'sed'; did you mean 'seed'?"),
+        ("epochs=3", "there is no option 'epochs'; did you mean 'trainer.epochs'?"),
+        ("trianer.epochs=3", "there is no option 'trianer.epochs'; did you mean "
+         "'trainer.epochs'?"),
+        ("backbon=tiny", "there is no option 'backbon'; did you mean 'backbone'?"),
+        ("zzzzzz=3", "there is no option 'zzzzzz'"),
+        ("seed.x=3", "seed.x can't be set by itself; give the whole of seed"),
+        ("task.data.train.pos=a", "task.data.train.pos can't be set by itself; give the whole of "
+         "task.data.train"),
+        ("task.data={trian:a}", "task 'toy' (toys) has no option 'data.trian'; did you mean "
+         "'data.train'?"),
+        # wrong types and choices
+        ("trainer.epochs=many", "trainer.epochs must be a number of type float; got 'many'"),
+        ("trainer.clip=nan", "trainer.clip must be a finite number; got nan"),
+        ("seed=1.5", "seed must be a whole number of type int; got 1.5"),
+        ("seed=0x10", "seed must be a whole number of type int; got '0x10'"),
+        ("limit=0", "limit must be at least 1; got 0"),
+        ("task.data.quoting=yes", "task.data.quoting must be true or false; got 'yes'"),
+        ("trainer.schedule=cosin", "trainer.schedule must be one of linear, cosine, constant; "
+         "got 'cosin'; did you mean 'cosine'?"),
+        ("task.metrics=accuracy", "task.metrics must be a list such as [a,b]; got 'accuracy'"),
+        ("task.metrics=[a,[b]]", "task.metrics[1] must be a text; got ['b']"),
+        ("task.data=x.csv", "task.data must be a map of options; got 'x.csv'"),
+        ("task.data.train=[a", "task.data.train=[a is no list or map: ']' is missing"),
+        ("task.data.train={a}", "task.data.train={a} is no list or map: a map needs key:value "
+         "pairs, such as {a:b}"),
+        ("task.data.train=[a,]", "task.data.train=[a,] is no list or map: a value is missing "
+         "beside a comma or bracket"),
+        ("task.data.train=[a]b", "task.data.train=[a]b is no list or map: 'b' stands after its "
+         "end"),
+        # names
+        ("backbone=smolm2", "no backbone 'smolm2'; did you mean 'smollm2'?"),
+        ("tracking=null", "no tracking 'null'; there are jsonl, none, wandb"),
+        ("strategy=zzz", "no strategy 'zzz'; there are head, lora"),
+        ("strategy=", "strategy= is empty; give it one of head, lora"),
+        ("backbone=", "backbone= is empty; give it a name, file, folder or hub id"),
+        ("backbone=./none", "backbone=./none: there is no such file or folder"),
+        ("backbone=here/none", "backbone=here/none: there is no such file or folder; did you mean "
+         "'nome'?"),
+        ("backbone=none.gguf", "backbone=none.gguf: there is no such file or folder"),
+        ("backbone=data.csv", "backbone=data.csv is neither a folder nor a .gguf file"),
+        ("trainer={epochs:1}", "trainer={epochs:1}: trainer= takes a name; options are set one by "
+         "one, as trainer.<option>=<value>"),
+        ("backbone=[tiny,smollm2]", "backbone=[tiny,smollm2]: a run has one backbone; to run "
+         "several in turn, -m backbone=tiny,smollm2"),
+        # sweeps without -m
+        ("seed=1,2", "seed=1,2 gives several values; add -m to run each in turn"),
+        ("seed=range(1,3)", "seed=range(1,3) gives several values; add -m to run each in turn"),
+        ("strategy=head,lora", "strategy=head,lora gives several values; add -m to run each in "
+         "turn"),
+        ("backbone=tiny,x", "backbone=tiny,x gives several values; add -m to run each in turn, or "
+         "quote the value for one text: backbone=\"'tiny,x'\""),
+        ("task.metrics=a,b", "task.metrics=a,b gives several values; add -m to run each in turn, "
+         "or write task.metrics=[a,b] for a list, or quote the value for one text: "
+         "task.metrics=\"'a,b'\""),
+        # no value, no key, what Hydra could do and a run can't
+        ("seed", "'seed' has no value; write seed=value"),
+        ("sed", "'sed' has no value; write key=value; did you mean 'seed'?"),
+        ("seed=", "seed= is empty; give it a value"),
+        ("run=", "run= is empty; give it a value, or run=null for none"),
+        ("=3", "'=3' has no key before its '='; write key=value"),
+        ("", "'' has no key before its '='; write key=value"),
+        ("~tracking", "~tracking: nothing can be removed from a configuration; take another "
+         "choice, tracking=…"),
+        ("~trainer.epochs", "~trainer.epochs: nothing can be removed from a configuration"),
+        ("backbone@x=tiny", "backbone@x=tiny: '@' is not understood here; write backbone=value"),
+        ("task.text=\udc80", "'task.text=\\udc80' holds bytes that are no UTF-8"),
+        # interpolations
+        ("task.text=${none}", "task.text: Interpolation key 'none' not found; for a plain ${ write "
+         "\\${"),
+        ("seed=${oc.env:NO_SUCH}", "seed: KeyError raised while resolving interpolation*"),
+        ("task.text=${", "task.text: *"),
+        # Hydra's own options
+        ("hydra.jop.num=1", "there is no option 'hydra.jop'; did you mean 'hydra.job'?"),
+        ("hydra.job.num=x", "Error merging override hydra.job.num=x: Value 'x' of type 'str' could "
+         "not be converted to Integer"),
+        ("hydra.run.dir='a", "hydra.run.dir='a: Hydra can't read this*"),
+        ("hydra/job_logging=stdou", "no hydra/job_logging 'stdou'; did you mean 'stdout'?"),
+        ("hydra/launcher=joblib", "hydra/launcher=joblib: hydra/launcher can't be changed; -m runs "
+         "a sweep's jobs one after another"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_one_line_with_the_nearest_right_word(
+    registry: Registry, tmp_path: Path, override: str, fault: str
+) -> None:
+    (tmp_path / "here" / "nome").mkdir(parents=True)
+    (tmp_path / "data.csv").write_text("", encoding="utf-8")
+    (found,) = faults(registry, "task=toy", override)
+    assert found.startswith(fault[:-1]) if fault.endswith("*") else found == fault
+
+
+@pytest.mark.parametrize(
+    ("overrides", "fault"),
+    [
+        (["seed=1"], r"task=… is missing; `gptasks tasks` lists the \d+ installed"),
+        (["~task"], "~task: nothing can be removed from a configuration; take another choice"),
+        (["task"], "'task' has no value; write task=value"),
+        (["task="], "task= is empty; give it a name, file, folder or hub id"),
+        (["task=[a,b]"], r"task=\[a,b\]: a run has one task; to run several in turn, -m task=a,b"),
+        (["task=toy,toy2"], "task=toy,toy2 gives several values; add -m"),
+        (["task=toy", "task=toy2"], "task is given twice, as 'toy' and 'toy2'; give it once"),
+        (["task=seqence_classification", "task.txt=a"],
+         "no task 'seqence_classification'; did you mean 'sequence_classification'"),
+        (["task=./none.yaml"], r"task=\./none\.yaml: there is no such file or folder"),
+        (["task=folder"], r"no task 'folder': that folder holds no task\.yaml"),
+        (["task=data.csv"], r"task=data\.csv is no task: that is a YAML file\. To train on a file "
+         r"of your own, task=sequence_classification task\.data\.train=data\.csv"),
+        (["task=bad.yaml"], r"bad\.yaml is no valid YAML: line 2"),
+    ],
+)  # fmt: skip
+def test_the_task_is_asked_for(
+    registry: Registry, tmp_path: Path, overrides: list[str], fault: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "data.csv").write_text("", encoding="utf-8")
+    (tmp_path / "bad.yaml").write_text("a: [1\nb: 2\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=fault):
+        compose(overrides, registry)
+    assert len(faults(registry, *overrides)) == 1
+
+
+def test_all_faults_are_told_at_once(registry: Registry, tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text("kind: toy\nsise: 3\nmax_length: 0\n", encoding="utf-8")
+    assert faults(registry, "task=my.yaml", "seed=x", "backbone=tinny", "trainer.epoch=1") == [
+        "my.yaml: task 'my' (my.yaml) has no option 'sise'; did you mean 'size'?",
+        "my.yaml: task.max_length must be at least 1; got 0",
+        "no backbone 'tinny'; did you mean 'tiny'?",
+        "seed must be a whole number of type int; got 'x'",
+        "trainer has no option 'epoch'; did you mean 'epochs'?",
+    ]
+
+
+def test_options_of_a_group_without_a_choice_are_not_judged(registry: Registry) -> None:
+    assert faults(registry, TASK, "strategy=zzz", "strategy.rank=3", "strategy.foo=3") == [
+        "no strategy 'zzz'; there are head, lora"
+    ]
