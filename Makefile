@@ -1,8 +1,12 @@
-# make run: install into .venv and train the default task. make test: install and run the tests.
+# make run: set up .venv and train the default task. make test: set up .venv and run the tests.
+# Other Python, folder, task:  make run PYTHON=python3.12 VENV=/tmp/venv ARGS="task=sentiment seed=1"
 PYTHON ?= python3
 VENV ?= .venv
-BIN := $(VENV)/bin
 ARGS ?= task=sentiment
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --constraint constraints.txt --build-constraint constraints.txt
 
 .PHONY: run test check clean
 
@@ -17,14 +21,21 @@ check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+# The pip that comes with Python may be too old to pin what builds a package, so it goes first.
+$(VENV)/.pip: constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "gptasks needs Python 3.11 or newer; name one: make PYTHON=python3.11" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -c constraints.txt -e .
-	touch $@
+	$(PIP) install --constraint constraints.txt --upgrade pip
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.pip pyproject.toml setup.py
+	$(INSTALL) --editable .
+	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(BIN)/python -m pip install -c constraints.txt -e ".[test]"
-	touch $@
+	$(INSTALL) --editable ".[test]"
+	@touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf .venv build *.egg-info

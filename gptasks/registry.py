@@ -25,6 +25,7 @@ from gptasks.options import BackboneOptions, TrainerOptions
 from gptasks.plugins import BLOCK, Plugin, Plugins, plugin_manager
 from gptasks.schema import build, check, without_interpolations
 from gptasks.task import Task
+from gptasks.task_faults import task_faults
 from gptasks.yamlfile import read_yaml
 
 GROUPS = ("task", "backbone", "strategy", "trainer", "tracking")
@@ -140,7 +141,7 @@ class Registry:
         values = file.values(kind)
         description = file.comment or _summary(kind)
         choice = Choice(group, name, kind, kind_name, values, description, path, plugin)
-        faults = check(kind, without_interpolations(choice.values), choice.where)
+        faults = check_choice(kind, without_interpolations(choice.values), choice.where)
         if faults:
             raise ConfigError("\n".join(f"{path}: {fault}" for fault in faults))
         return dataclasses.replace(choice, values=_rooted(choice.values, kind, path))
@@ -237,6 +238,15 @@ def core_conf() -> Path:
     return (root if root is not None else Path(__file__).parent) / "conf"
 
 
+def check_choice(kind: type, values: Mapping[str, Any], where: str) -> list[str]:
+    """All faults of `values` as options of `kind`, one line each; missing ones are no fault.
+
+    Beside the types that schema checks, a task's metrics have to exist and its labels to differ.
+    """
+    faults = check(kind, values, where)
+    return faults or (task_faults(values) if issubclass(kind, Task) else [])
+
+
 def build_task(values: Mapping[str, Any], registry: Registry, name: str | None = None) -> Task:
     """A task made of plain values, as a YAML file or a run's `config.yaml` holds them.
 
@@ -252,6 +262,9 @@ def build_task(values: Mapping[str, Any], registry: Registry, name: str | None =
     kind = registry.kind("task", kind_name)
     origin = next((p.origin for p, cls in registry.classes if cls is kind), "")
     task: Task = build(kind, given, f"task '{name}' ({origin})", internal=True)
+    faults = task_faults(vars(task))
+    if faults:
+        raise ConfigError("\n".join(faults))
     task.name = name  # type: ignore[misc]  # the class' name is its kind's; the instance has its own
     return task
 

@@ -28,7 +28,8 @@ def run_main(
     argv: overrides and flags in any order: `-m`/`--multirun` sweeps over lists of values; `--cfg
     job|hydra|all` with `--package`, `--resolve`, and `--info [what]` print instead of running.
     Every job is composed and checked before the first one starts. A job of a sweep that ends in a
-    GptasksError doesn't keep the next from running; the errors are raised together at the end.
+    GptasksError doesn't keep the next from running; at the end the first error is raised, the others
+    being its notes, one line each.
     """
     flags = _flags(argv)
     registry = Registry() if registry is None else registry
@@ -65,9 +66,14 @@ def _each(configs: Sequence[RunConfig], job: Callable[[RunConfig], T]) -> list[T
             if len(configs) == 1:
                 raise
             log.error("run %d of %d ended: %s", number, len(configs), error)
-            errors.append(type(error)(f"run {number} ({' '.join(config.overrides)}): {error}"))
+            said = "; ".join(str(error).split("\n"))
+            told = type(error)(f"run {number} ({' '.join(config.overrides)}): {said}")
+            told.__cause__ = error
+            errors.append(told)
     if errors:
-        raise type(errors[0])("\n".join(map(str, errors))) from errors[0]
+        for other in errors[1:]:
+            errors[0].add_note(str(other))
+        raise errors[0]
     return results
 
 
@@ -99,10 +105,11 @@ def _flags(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("-i", "--info", nargs="?", const="all", choices=_INFO)
     known = [text for action in parser._actions for text in action.option_strings]
     words: list[Any] = []
-    for word, after in zip(argv, [*argv[1:], ""], strict=True):
+    for word, after in zip(argv, [*argv[1:], ""], strict=False):
         flag = word.partition("=")[0]
         if word.startswith("-") and flag not in known:
-            raise ConfigError(f"there is no flag '{flag}'{suggest(flag, known)}")
+            near = suggest(flag, [*known, "--help", "--version"])
+            raise ConfigError(f"there is no flag '{flag}'{near or '; see gptasks --help'}")
         # `--info` alone must not take the next override for what to print.
         words.append("--info=all" if word in ("-i", "--info") and after not in _INFO else word)
     flags = parser.parse_intermixed_args(words)

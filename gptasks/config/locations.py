@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gptasks.errors import ConfigError, suggest
+from gptasks.errors import ConfigError, listing, suggest
 from gptasks.options import BackboneOptions
 from gptasks.registry import Choice, Registry
 
@@ -65,6 +65,12 @@ def _task_at(path: Path, registry: Registry) -> Choice:
 def _backbone_at(path: Path) -> Choice:
     if path.is_file() and path.suffix != ".gguf":
         raise ConfigError(f"backbone={path} is neither a folder nor a .gguf file")
+    if path.is_dir() and not (path / "config.json").is_file():
+        held = listing(sorted(other.name for other in path.iterdir()), 6) or "nothing"
+        raise ConfigError(
+            f"backbone={path} is no backbone: it has no config.json (it has: {held}); give a "
+            "folder written by save_pretrained"
+        )
     return _backbone(
         path.resolve().stem if path.is_file() else path.resolve().name,
         {"source": "folder", "path": str(path.resolve())},

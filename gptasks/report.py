@@ -1,0 +1,83 @@
+"""Scores as a table for the terminal."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gptasks.metrics import Score, is_better_higher
+
+
+def score_table(columns: Mapping[str, Mapping[str, Score]]) -> str:
+    """Metrics as rows, systems as columns; each cell a value and its 95% interval."""
+    names = list(next(iter(columns.values())))
+    head = ["", *columns]
+    body = [
+        [_named(name), *(_cell(scores.get(name)) for scores in columns.values())] for name in names
+    ]
+    return table([head, *body])
+
+
+def run_table(results: Mapping[str, Any]) -> str:
+    """A finished run's test scores beside its baselines'."""
+    columns = {results["strategy"]: results["metrics"]["test"], **results["baselines"]}
+    scores = {
+        system: {name: Score.from_json(score) for name, score in found.items()}
+        for system, found in columns.items()
+    }
+    title = (
+        f"task {results['task']} · backbone {results['backbone']} · "
+        f"strategy {results['strategy']} · seed {results['seed']}"
+    )
+    n = results["data"]["test"]["n"]
+    has_intervals = any(not math.isnan(s.low) for found in scores.values() for s in found.values())
+    note = "; in brackets 95% bootstrap intervals over them" if has_intervals else ""
+    return f"{title}\n\n{score_table(scores)}\n\n{n:,} test rows{note}."
+
+
+def sweep_table(runs: Sequence[tuple[Sequence[str], Path, Mapping[str, Any]]]) -> str:
+    """The runs of a sweep, one a line: what tells them apart, the headline test score, the folder.
+
+    runs: each one's overrides as key=value, its folder, and its results.
+    """
+    given = [dict(text.split("=", 1) for text in overrides) for overrides, _, _ in runs]
+    keys = dict.fromkeys(key for one in given for key in one)
+    told = [key for key in keys if len({one.get(key) for one in given}) > 1]
+    rows = [[*told, "headline metric on test", "value", "run folder"]]
+    for one, (_, folder, results) in zip(given, runs, strict=True):
+        name, score = next(iter(results["metrics"]["test"].items()))
+        values = [one.get(key, "") for key in told]
+        rows.append([*values, name, _cell(Score.from_json(score)), str(folder)])
+    return table(rows)
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells, aligned on the left."""
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell + " " * (w - _width(cell)) for cell, w in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    )
+
+
+def _named(name: str) -> str:
+    return name if is_better_higher(name) else f"{name} (lower is better)"
+
+
+def _cell(score: Score | None) -> str:
+    if score is None or math.isnan(score.value):
+        return "undefined"
+    if math.isnan(score.low):
+        return f"{score.value:.4f}"
+    return f"{score.value:.4f} [{score.low:.3f}, {score.high:.3f}]"
+
+
+def _width(text: str) -> int:
+    """Columns on a terminal: East Asian wide characters take two, marks on a letter none."""
+    wide = sum(unicodedata.east_asian_width(sign) in "WF" for sign in text)
+    return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))

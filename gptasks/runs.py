@@ -1,0 +1,301 @@
+"""The run folder: everything one command did, found again by the next."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from gptasks.errors import RunError, listing, suggest
+from gptasks.tracking.tracker import plain
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+"""Version of results.json and of the folder's layout."""
+
+CONFIG, RESULTS, HISTORY = "config.yaml", "results.json", "history.jsonl"
+LOCK, ID, PART = ".lock", ".id", ".part"
+
+UNCOMPARED = ("run", "tracking")
+"""What may differ between a run and its continuation: where it is, and who watches."""
+
+REQUIRED = (
+    "task",
+    "labels",
+    "strategy",
+    "backbone",
+    "seed",
+    "metrics",
+    "baselines",
+    "timing",
+    "data",
+)
+"""Keys of results.json that gptasks itself reads."""
+
+
+class RunFolder:
+    """One run's files. `config.yaml` is there from the start, `results.json` only at the end."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.model = path / "model"
+        self.adapter = path / "adapter"
+        self.predictions = path / "predictions"
+        self.checkpoints = path / "checkpoints"
+        self._lock = FileLock(path / LOCK)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run came to its end."""
+        return (self.path / RESULTS).is_file()
+
+    @property
+    def id(self) -> str:
+        """8 hex digits, unique to this folder, by which trackers know the run."""
+        place = self.path / ID
+        if not place.exists():
+            _write(place, secrets.token_hex(4))
+        return place.read_text(encoding="ascii")
+
+    def claim(self, config: Mapping[str, Any]) -> bool:
+        """Make the folder this configuration's, or go on with it, and keep other processes out.
+
+        Gives whether anything is left to do: a finished run is only looked at, not locked.
+        Raises RunError if it holds another configuration (naming the differences), is no run
+        folder, can't be written, or another process is at work in it; nothing was written then.
+        """
+        self._check(config)
+        if self.is_finished:
+            return False
+        self._acquire()
+        try:
+            self._check(config)  # again: another process may have come first
+            if self.is_finished:
+                self.release()
+                return False
+            with writing(self.path / CONFIG):
+                _write(self.path / CONFIG, to_yaml(config))
+        except BaseException:
+            self.release()
+            raise
+        return True
+
+    def release(self) -> None:
+        """Let other processes in."""
+        self._lock.release()
+
+    def history(self) -> HistoryFile:
+        """The curves."""
+        return HistoryFile(self.path / HISTORY)
+
+    def write_results(self, results: Mapping[str, Any]) -> None:
+        """Write results.json, which makes the run a finished one; numbers that are none are
+        null."""
+        text = json.dumps(plain(results), indent=2, ensure_ascii=False, allow_nan=False)
+        with writing(self.path / RESULTS):
+            _write(self.path / RESULTS, text + "\n")
+
+    def clear_checkpoints(self) -> None:
+        """Remove what only an unfinished run needs."""
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+
+    def _acquire(self) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise RunError(
+                f"another process is at work on {self.path}; wait for it, "
+                "or choose another run=DIR."
+            ) from error
+        except OSError as error:
+            raise RunError(
+                f"run folder {self.path} can't be made ({error.strerror or error}); "
+                "choose another run=DIR."
+            ) from error
+
+    def _check(self, config: Mapping[str, Any]) -> None:
+        """Raise RunError unless the folder is free, or holds this configuration."""
+        if self.path.is_file():
+            raise RunError(f"run={self.path} is a file; give a folder.")
+        if not self.path.is_dir():
+            return
+        if not (self.path / CONFIG).exists():
+            ours = (LOCK, CONFIG + PART)  # of a run killed at its first moment
+            foreign = sorted(p.name for p in self.path.iterdir() if p.name not in ours)
+            if foreign:
+                raise RunError(
+                    f"{self.path} is not empty and no run folder (it has: {listing(foreign, 4)}); "
+                    "nothing was written. Choose another run=DIR."
+                )
+            return
+        differences = compare(read_config(self.path), config)
+        if differences and not self._is_fresh():
+            raise RunError(
+                f"{self.path} holds a run of another configuration: {listing(differences, 6)}. "
+                "Choose another run=DIR, or remove that folder."
+            )
+
+    def _is_fresh(self) -> bool:
+        """Whether the run ended before it had learnt anything, as for a file not found: then the
+        same folder may be used for the corrected command."""
+        ours = {CONFIG, CONFIG + PART, LOCK, ID, ID + PART, "tracking.jsonl", "wandb"}
+        return {LOCK, CONFIG} <= {p.name for p in self.path.iterdir()} <= ours
+
+
+class HistoryFile:
+    """history.jsonl: one point of the curves a line, in the order they were made."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, step: int, values: Mapping[str, float]) -> None:
+        """Add a point; numbers that are none become null."""
+        line = json.dumps({"step": step, **plain(values)}) + "\n"
+        with writing(self.path), self.path.open("a", encoding="utf-8") as file:
+            file.write(line)
+
+    def mark(self) -> int:
+        """Number of points."""
+        return len(self.points())
+
+    def rewind(self, mark: int) -> None:
+        """Keep the first `mark` points."""
+        points = self.points()[:mark]
+        with writing(self.path):
+            _write(self.path, "".join(json.dumps(point) + "\n" for point in points))
+
+    def points(self) -> list[dict[str, Any]]:
+        """Every point; a last line cut off by a crash is left out."""
+        if not self.path.exists():
+            return []
+        points = []
+        for line in self.path.read_text(encoding="utf-8").splitlines():
+            try:
+                points.append(json.loads(line))
+            except ValueError:
+                break
+        return points
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns a full disk, or a place that can't be written, into one line.
+
+    Raises RunError, with the exit code of a failed run, in place of the libraries' own errors.
+    """
+    try:
+        yield
+    except RunError:
+        raise
+    except Exception as error:
+        # safetensors and tokenizers wrap the system's error in ones of their own.
+        if not isinstance(error, OSError) and "os error" not in str(error):
+            raise
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        fault = RunError(
+            f"{path} can't be written: {reason}. Make room, then repeat the command to go on."
+        )
+        fault.exit_code = 1
+        raise fault from error
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """config.yaml of a run folder. Raises RunError if there is none, or it can't be read."""
+    try:
+        values = yaml.safe_load((path / CONFIG).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise _no_run(path, CONFIG) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RunError(f"{path / CONFIG} can't be read: {str(error).splitlines()[0]}.") from error
+    if not isinstance(values, dict):
+        raise RunError(f"{path / CONFIG} holds no configuration.")
+    return values
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """results.json of a finished run.
+
+    Raises RunError if the folder is none, the run is not finished, or the file is broken or of
+    another version's format.
+    """
+    read_config(path)
+    place = path / RESULTS
+    try:
+        results = json.loads(place.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(
+            f"the run in {path} is not finished: it has no {RESULTS}. Repeat its command to go on."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"{place} can't be read: {error}.") from error
+    found = results.get("format") if isinstance(results, dict) else None
+    if found != FORMAT:
+        raise RunError(f"{place} is of format {found}; this gptasks reads format {FORMAT}.")
+    missing = [key for key in REQUIRED if key not in results]
+    if missing:
+        raise RunError(f"{place} lacks {listing(missing)}: it is not as gptasks wrote it.")
+    return results
+
+
+def compare(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    """How two configurations differ, as "trainer.epochs is 3 there and 2 here"."""
+    old, new = _flat(there), _flat(here)
+    differences = []
+    for key in sorted({*old, *new}):
+        if key.split(".")[0] in UNCOMPARED or (key in old and key in new and old[key] == new[key]):
+            continue
+        differences.append(f"{key} is {_shown(old, key)} there and {_shown(new, key)} here")
+    return differences
+
+
+def to_yaml(config: Mapping[str, Any]) -> str:
+    """A configuration as text, keys in their own order."""
+    return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+
+
+def _flat(values: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _shown(values: Mapping[str, Any], key: str) -> str:
+    return json.dumps(values[key], ensure_ascii=False, default=str) if key in values else "absent"
+
+
+def _no_run(path: Path, file: str) -> RunError:
+    if not path.exists():
+        near = [p.name for p in path.parent.iterdir() if p.is_dir()] if path.parent.is_dir() else []
+        return RunError(f"run folder {path} does not exist{suggest(path.name, near) or '.'}")
+    if path.is_file():
+        return RunError(f"{path} is a file, not a run folder.")
+    held = listing(sorted(p.name for p in path.iterdir()), 6) or "nothing"
+    return RunError(f"{path} is no run folder: it has no {file} (it has: {held}).")
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file whole or not at all."""
+    part = path.with_name(path.name + PART)
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # a rename must never stand before its content
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

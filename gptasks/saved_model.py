@@ -1,0 +1,150 @@
+"""The folder `model/`: written so that plain transformers opens it, and read back."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gptasks.errors import RunError
+from gptasks.pretrained import check_loaded, first_line, quiet_transformers
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
+    from gptasks.backbone import Backbone
+    from gptasks.model import Model
+    from gptasks.runtime import Runtime
+    from gptasks.task import Layout, Task
+
+logger = logging.getLogger(__name__)
+
+HEAD = "head.safetensors"
+"""The head's file where no class of transformers has room for it."""
+
+ADVICE = "copy the run folder anew, or remove it and train again."
+
+NOTE = """This folder holds a backbone (opened by transformers' AutoModel) and, in head.safetensors,
+a head that no class of plain transformers computes: it has none for this pooling, or none for this
+architecture. Opened as anything but AutoModel it would answer wrongly. Open the run it belongs to
+with gptasks.load(RUN).
+"""
+
+
+def save_model(folder: Path, task: Task, backbone: Backbone, head: nn.Module) -> None:
+    """Write backbone, head and tokenizer as safetensors, in the backbone's number format.
+
+    With a layout of the task, `<layout.auto_class>.from_pretrained(folder)` opens it, label names
+    and logits included; else a note in the folder says how to open it.
+    Raises RunError when the folder can't be written.
+    """
+    from safetensors import SafetensorError
+
+    backbone.model.config.pad_token_id = backbone.tokenizer.pad_id
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with quiet_transformers():
+            whole = _assembled(task.layout(), backbone, head)
+            if whole is not None:
+                whole.save_pretrained(folder)
+            else:
+                _save_apart(folder, backbone, head)
+            backbone.tokenizer.save(folder)
+    except (OSError, SafetensorError) as error:
+        fault = RunError(
+            f"the model can't be written to {folder}: {first_line(error)}; make room, then repeat "
+            "the command to go on."
+        )
+        fault.exit_code = 1
+        raise fault from error
+
+
+def load_model(folder: Path, task: Task, runtime: Runtime) -> Model:
+    """The model that `save_model` wrote. Raises RunError in one line when it is broken."""
+    import torch
+    import transformers
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from gptasks.backbone import Backbone
+    from gptasks.model import Model
+    from gptasks.tokenizer import Tokenizer
+
+    for name in ("config.json", "tokenizer.json"):
+        if not (folder / name).is_file():
+            raise RunError(f"{folder} holds no whole model: {name} is missing; {ADVICE}")
+    layout = None if (folder / HEAD).exists() else task.layout()
+    try:
+        with quiet_transformers():
+            opener = getattr(transformers, layout.auto_class if layout else "AutoModel")
+            hf, report = opener.from_pretrained(
+                folder,
+                dtype=runtime.dtype,
+                local_files_only=True,
+                use_safetensors=True,
+                ignore_mismatched_sizes=True,  # reported below, by name
+                output_loading_info=True,
+            )
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # missing files, broken safetensors, broken JSON
+        fault = first_line(error).rstrip(" .:")
+        raise RunError(f"the model in {folder} can't be opened: {fault}; {ADVICE}") from error
+    check_loaded(report, f"the model in {folder}", RunError)
+    decoder = getattr(hf, hf.base_model_prefix) if layout else hf
+    decoder = decoder.to(runtime.device).eval().requires_grad_(False)
+    if runtime.device.type == "cpu":
+        decoder.config._attn_implementation = "eager"
+    backbone = Backbone(decoder, Tokenizer.prepared(tokenizer), str(folder), str(folder))
+    if layout:
+        head = getattr(hf, layout.head_name)
+    else:
+        head = task.head(backbone)
+        try:
+            head.load_state_dict(load_file(folder / HEAD))
+        except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+            fault = first_line(error).rstrip(" .:")
+            raise RunError(f"{folder / HEAD} does not fit: {fault}; {ADVICE}") from error
+    head = head.to(runtime.device, torch.float32).requires_grad_(False)
+    return Model(task, backbone, head).eval()
+
+
+def _assembled(
+    layout: Layout | None, backbone: Backbone, head: nn.Module
+) -> PreTrainedModel | None:
+    """The layout's plain class around the modules there are; copies no weight but the head's.
+
+    None where the layout, or the architecture, has no such class.
+    """
+    import torch
+    import transformers
+
+    if layout is None:
+        return None
+    classes = getattr(transformers, layout.auto_class)._model_mapping
+    plain = classes.get(type(backbone.model.config), None)
+    if plain is None:
+        return None
+    settings = copy.deepcopy(backbone.model.config)
+    for key, value in layout.config.items():
+        setattr(settings, key, value)
+    with torch.device("meta"):  # no memory: every module is replaced
+        hf: PreTrainedModel = plain(settings)
+    if not hasattr(hf, layout.head_name):
+        return None
+    setattr(hf, hf.base_model_prefix, backbone.model)
+    setattr(hf, layout.head_name, copy.deepcopy(head).to(backbone.dtype))
+    backbone.model.config = settings
+    return hf
+
+
+def _save_apart(folder: Path, backbone: Backbone, head: nn.Module) -> None:
+    """The backbone as `AutoModel` opens it, the head in a file of its own, and a note."""
+    from safetensors.torch import save_file
+
+    backbone.model.save_pretrained(folder)
+    tensors = {k: v.detach().cpu().contiguous() for k, v in head.state_dict().items()}
+    save_file(tensors, folder / HEAD)
+    (folder / "README.md").write_text(NOTE, encoding="utf-8")
+    logger.info("model/ opens with gptasks.load(RUN); plain transformers can't express it")

@@ -1,0 +1,1 @@
+"""The kinds of task: what is learnt, knowing no data set."""

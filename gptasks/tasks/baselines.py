@@ -1,0 +1,64 @@
+"""Answers without a language model, for a score to be read against."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from gptasks.task import Prediction
+
+UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
+"""Scripts written without spaces, where words can't be had by splitting: Thai, Lao, Myanmar, Khmer,
+Japanese, Chinese."""
+
+
+def majority(references: Sequence[str], n: int, labels: Sequence[str]) -> list[Prediction]:
+    """The most frequent label of `references`, `n` times; scores are the labels' shares."""
+    counts = Counter(references)
+    shares = {label: counts[label] / len(references) for label in labels}
+    top = max(labels, key=lambda label: shares[label])
+    return [Prediction(top, shares)] * n
+
+
+def tfidf(
+    train: tuple[Sequence[str], Sequence[str]],
+    validation: tuple[Sequence[str], Sequence[str]],
+    texts: Sequence[str],
+    labels: Sequence[str],
+) -> list[Prediction]:
+    """Logistic regression on TF-IDF of word pairs (character triples where words are not spaced).
+
+    train, validation: texts and their labels; C is chosen on validation.
+    """
+    if len(set(train[1])) < 2:  # one class only: nothing to tell apart
+        return majority(train[1], len(texts), labels)
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    sample = "".join(train[0][:1000])
+    unspaced = len(UNSPACED.findall(sample)) > len(sample) / 4
+    units: dict[str, Any] = (
+        {"analyzer": "char", "ngram_range": (1, 3)}
+        if unspaced
+        else {"ngram_range": (1, 2), "token_pattern": r"(?u)\b\w+\b"}  # words of one letter too
+    )
+    vectorizer = TfidfVectorizer(sublinear_tf=True, max_features=200_000, **units)
+    try:
+        x = vectorizer.fit_transform(train[0])
+    except ValueError:  # no word at all in any text: nothing to tell the rows apart by
+        return majority(train[1], len(texts), labels)
+    held, fitted = vectorizer.transform(validation[0]), []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for strength in (1.0, 3.0, 10.0):
+            model = LogisticRegression(C=strength, max_iter=300).fit(x, train[1])
+            fitted.append((model.score(held, validation[1]), model))
+    model = max(fitted, key=lambda pair: pair[0])[1]
+    rows = model.predict_proba(vectorizer.transform(texts))
+    found = [dict(zip(model.classes_, row, strict=True)) for row in rows.tolist()]
+    scores = [{label: row.get(label, 0.0) for label in labels} for row in found]
+    return [Prediction(max(row, key=lambda label: row[label]), row) for row in scores]

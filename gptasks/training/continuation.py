@@ -1,0 +1,73 @@
+"""What lets a run go on after a stop, beside the loop's checkpoints: its curves and its fits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from gptasks.runs import HistoryFile
+from gptasks.task import ProbeFit
+from gptasks.tracking import Tracker
+from gptasks.training.checkpoint import Checkpoint, Checkpoints
+from gptasks.training.processes import Processes
+
+Fit = tuple[int, ProbeFit]
+"""A layer, and the head fitted on it."""
+
+
+class Curves:
+    """The curves' file and the tracker, kept in step; only the first process has a tracker."""
+
+    def __init__(self, file: HistoryFile, tracker: Tracker | None) -> None:
+        self.file, self.tracker = file, tracker
+
+    def append(self, step: int, values: Mapping[str, float]) -> None:
+        """Add a point to both."""
+        if self.tracker is not None:
+            self.file.append(step, values)
+            self.tracker.log(step, values)
+
+    def mark(self) -> int:
+        """Number of points in the file."""
+        return self.file.mark()
+
+    def rewind(self, mark: int) -> None:
+        """Keep the first `mark` points, and tell them to the tracker, which starts anew."""
+        if self.tracker is None:
+            return
+        self.file.rewind(mark)
+        for point in self.file.points():
+            step = point.pop("step")
+            self.tracker.log(step, {k: math.nan if v is None else v for k, v in point.items()})
+
+
+class Memory:
+    """Keeps what was fitted before the loop, so that a run that goes on need not repeat it."""
+
+    def __init__(self, checkpoints: Checkpoints, processes: Processes) -> None:
+        self.checkpoints, self.processes = checkpoints, processes
+
+    def __call__(self, name: str, make: Callable[[], Fit]) -> Fit:
+        """What `make` gives, or gave before; in every process what it gave in the first."""
+        kept = self.processes.first(lambda: self._load(name))
+        if kept is not None:
+            return kept
+        made = make()
+        return self.processes.first(lambda: self._save(name, made))
+
+    def _load(self, name: str) -> Fit | None:
+        kept = self.checkpoints.load(name)
+        if kept is None:
+            return None
+        parameters = {key: tensor.numpy() for key, tensor in kept.tensors.items()}
+        state = kept.state
+        return state["layer"], ProbeFit(state["loss"], parameters, state["options"])
+
+    def _save(self, name: str, made: Fit) -> Fit:
+        import torch
+
+        layer, fit = made
+        tensors = {key: torch.from_numpy(value) for key, value in fit.parameters.items()}
+        state = {"layer": layer, "loss": fit.loss, "options": fit.options}
+        self.checkpoints.save(name, Checkpoint(tensors, state))
+        return made

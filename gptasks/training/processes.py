@@ -1,0 +1,135 @@
+"""The processes of one run: this one alone, or those that torchrun started.
+
+Every process computes; the first one alone claims the run folder, writes and tracks. What it
+finds out the others are told, its faults included, so that none waits for one that has ended.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gptasks.errors import GptasksError
+from gptasks.options import RunOptions
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from gptasks.runtime import Runtime
+
+T = TypeVar("T")
+
+PATIENCE_HOURS = 2.0
+"""How long a process waits for the others: the first may be downloading or fitting a head."""
+
+
+class Processes:
+    """The processes of one run, and what each of them computes on."""
+
+    def __init__(self, options: RunOptions) -> None:
+        self.options = options
+        self.count = int(os.environ.get("WORLD_SIZE", "1"))
+        self.index = int(os.environ.get("RANK", "0")) if self.count > 1 else 0
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes."""
+        return self.index == 0
+
+    @cached_property
+    def machine(self) -> Runtime:
+        """Device and number format. Raises ConfigError when the device is absent."""
+        from gptasks.runtime import runtime
+
+        return runtime(self.options.device, self.options.precision)
+
+    @cached_property
+    def accelerator(self) -> Accelerator:
+        """What joins the processes, wraps models and computes in mixed precision."""
+        from datetime import timedelta
+
+        from accelerate import Accelerator, InitProcessGroupKwargs
+        from accelerate.state import AcceleratorState
+
+        machine = self.machine
+        # accelerate remembers the first run's device and format; a sweep may change them.
+        AcceleratorState._reset_state(reset_partial_state=True)
+        return Accelerator(
+            cpu=machine.device.type == "cpu",
+            mixed_precision="bf16" if machine.precision == "bf16" else "no",
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(hours=PATIENCE_HOURS))],
+        )
+
+    def first(self, do: Callable[[], T]) -> T:
+        """What `do` gives in the first process, which alone calls it, in every process.
+
+        A fault there ends all of them, told by the first one alone.
+        """
+        if self.count == 1:
+            return do()
+        from accelerate.utils import broadcast_object_list
+
+        result, error = _attempt(do) if self.is_first else (None, None)
+        told = [(result, _exit_code(error))]
+        assert self.accelerator is not None  # joins the processes
+        broadcast_object_list(told)
+        result, code = told[0]
+        _leave(error, code)
+        return result  # type: ignore[return-value]
+
+    def every(self, do: Callable[[], T]) -> T:
+        """What `do` gives in this process; all of them call it, and a fault in one ends all.
+
+        `do` must not wait for other processes. A fault of several is told once.
+        """
+        if self.count == 1:
+            return do()
+        result, error = _attempt(do)
+        codes = self.gathered([_exit_code(error)])
+        speaker = next((i for i, code in enumerate(codes) if code is not None), None)
+        if speaker is not None:
+            is_own = self.index == speaker or not isinstance(error, GptasksError)
+            _leave(error if is_own else None, codes[speaker])
+        return result  # type: ignore[return-value]
+
+    def gathered(self, items: list[Any]) -> list[Any]:
+        """The items of all processes, in the processes' order."""
+        if self.count == 1:
+            return items
+        from accelerate.utils import gather_object
+
+        assert self.accelerator is not None
+        return gather_object(items)
+
+    def sum(self, *numbers: float) -> list[float]:
+        """Each number added up over all processes."""
+        if self.count == 1:
+            return list(numbers)
+        import torch
+
+        # Float64 counts exactly; the devices that lack it have one process.
+        held = torch.tensor(numbers, dtype=torch.float64, device=self.accelerator.device)
+        return self.accelerator.reduce(held, "sum").tolist()
+
+
+def _attempt(do: Callable[[], T]) -> tuple[T | None, Exception | None]:
+    try:
+        return do(), None
+    except Exception as error:
+        return None, error
+
+
+def _exit_code(error: Exception | None) -> int | None:
+    return None if error is None else getattr(error, "exit_code", 1)
+
+
+def _leave(error: Exception | None, exit_code: int | None) -> None:
+    """Raise this process' own error, or one without words where another process tells it."""
+    if error is not None:
+        raise error
+    if exit_code is not None:
+        silent = GptasksError("")
+        silent.exit_code = exit_code
+        raise silent

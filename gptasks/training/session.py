@@ -1,0 +1,298 @@
+"""One run, from its first row to its results."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gptasks.config import RunConfig
+from gptasks.data.encoding import Encoding, Window, encode_rows
+from gptasks.data.splits import Split, load_splits
+from gptasks.errors import ConfigError, GptasksError
+from gptasks.evaluation import (
+    full_scores,
+    predict_windows,
+    quick_scores,
+    references_of,
+    warn_if_constant,
+    write_predictions,
+)
+from gptasks.metrics import Score, check_names, is_better_higher
+from gptasks.progress import duration
+from gptasks.runs import RunFolder, writing
+from gptasks.task import Prediction, Row, Task
+from gptasks.tracking import SafeTracker, Tracker
+from gptasks.training.checkpoint import Checkpoints
+from gptasks.training.continuation import Curves, Memory
+from gptasks.training.processes import Processes
+from gptasks.training.results import collect, info, tell
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from gptasks.backbone import Backbone
+    from gptasks.strategies.strategy import Fitted
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+FORWARD = 4
+"""Batches without gradients hold so many times more tokens: nothing is kept for a way back."""
+
+
+def run_folder(config: RunConfig) -> RunFolder:
+    """Where the run of this configuration lives: `run=DIR`, or a name made of it."""
+    place = config.run.run or f"runs/{config.task_name}-{config.digest()}"
+    return RunFolder(Path(place).expanduser())
+
+
+def train(config: RunConfig) -> Path:
+    """Carry out a run, or what is left of it; gives its folder. A finished one is left alone.
+
+    Raises GptasksError in one line for every fault that is not gptasks' own.
+    """
+    folder, processes = run_folder(config), Processes(config.run)
+    check_names([*config.task.metrics, config.task.select], f"task '{config.task_name}'")
+    config.strategy.check(config.task)
+    if not processes.first(lambda: folder.claim(config.resolved)):
+        logger.info("%s is finished; remove it, or give another run=DIR, to run again", folder.path)
+        return folder.path
+    try:
+        tracker = SafeTracker(config.tracking) if processes.is_first else None
+        _Session(config, folder, processes, tracker).carry_out()
+    finally:
+        folder.release()
+    return folder.path
+
+
+class _Session:
+    """The steps of one run, in order."""
+
+    def __init__(
+        self, config: RunConfig, folder: RunFolder, processes: Processes, tracker: Tracker | None
+    ) -> None:
+        self.config, self.folder, self.processes = config, folder, processes
+        self.tracker = tracker
+        """Only the first process, which alone writes, has one."""
+        self.task: Task = config.task
+        self.seconds: dict[str, float] = {}
+        self.started = time.monotonic()
+        self.splits: dict[str, Split] = {}
+        self.encodings: dict[str, Encoding] = {}
+        self.pad_id = 0
+
+    def carry_out(self) -> None:
+        """Run. The tracker hears of a failure before it leaves here."""
+        self.splits = self._timed("data", self._load)
+        if self.tracker is None:
+            self._run()
+            return
+        self.tracker.start(info(self.config, self.folder))
+        exit_code = 1
+        try:
+            self._run()
+            exit_code = 0
+        except GptasksError as error:
+            exit_code = error.exit_code
+            raise
+        finally:
+            self.tracker.finish(exit_code)
+
+    def _run(self) -> None:
+        baselines = self._timed("baselines", lambda: self.processes.first(self._baselines))
+        facts = self._learn()
+        predictions = self._score()
+        self.processes.first(lambda: self._report(facts, predictions, baselines))
+
+    # -- learning -------------------------------------------------------------------------
+
+    def _load(self) -> dict[str, Split]:
+        splits = self.processes.every(lambda: load_splits(self.task, limit=self.config.run.limit))
+        for split in splits.values():
+            logger.info("%s: %s rows", split.name, f"{len(split.rows):,}")
+        return splits
+
+    def _learn(self) -> dict[str, Any]:
+        """Fit a model and save it; what was chosen on the way. Its memory is free again then."""
+        from gptasks.runtime import seed_everything
+        from gptasks.saved_model import save_model
+
+        seed_everything(self.config.run.seed)
+        backbone = self._timed("backbone", lambda: self.processes.every(self._backbone))
+        fitted = self._timed("training", lambda: self._fit(backbone))
+
+        def save() -> None:
+            with writing(self.folder.model):
+                save_model(self.folder.model, self.task, fitted.backbone, fitted.head)
+                if fitted.save_adapter is not None:
+                    fitted.save_adapter(self.folder.adapter)
+
+        self.processes.first(save)
+        return fitted.facts
+
+    def _backbone(self) -> Backbone:
+        """The backbone with the task's tokenizer; encodes every split with it."""
+        from gptasks.pretrained import load_backbone
+
+        machine, config = self.processes.machine, self.config
+        device = self.processes.accelerator.device
+        backbone = load_backbone(
+            config.backbone, config.backbone_name, dtype=machine.dtype, device=device
+        )
+        logger.info(
+            "backbone %s: %d layers, %d wide, %s, on %s",
+            *(backbone.name, backbone.layers, backbone.hidden_size, machine.precision),
+            device.type,
+        )
+        if self.task.max_length > backbone.context:
+            raise ConfigError(
+                f"task.max_length={self.task.max_length} is more than backbone "
+                f"{backbone.name!r} can read at once ({backbone.context} tokens)."
+            )
+        backbone = replace(backbone, tokenizer=self.task.tokenizer(backbone.tokenizer))
+        self.pad_id = backbone.tokenizer.pad_id
+        self.encodings = {
+            name: encode_rows(self.task, split.rows, backbone.tokenizer)
+            for name, split in self.splits.items()
+        }
+        ledgers = [encoding.ledger for encoding in self.encodings.values()]
+        cut = _cut_rows(sum(ledger.rows_cut for ledger in ledgers), self.task.max_length)
+        logger.info("%s tokens; %s", f"{sum(ledger.tokens for ledger in ledgers):,}", cut)
+        return backbone
+
+    def _fit(self, backbone: Backbone) -> Fitted:
+        from gptasks.strategies.strategy import Setup
+        from gptasks.training.trainer import Trainer
+
+        task, options, seed = self.task, self.config.trainer, self.config.run.seed
+        checkpoints = Checkpoints(self.folder.checkpoints, self._data())
+        references = references_of(task, self.splits["validation"].rows)
+
+        def validate(model: nn.Module, windows: Sequence[Window]) -> dict[str, float]:
+            return quick_scores(task, self._predict(model, windows, "validation"), references)
+
+        trainer = Trainer(
+            options=options,
+            processes=self.processes,
+            loss=task.loss,
+            validate=validate,
+            select=task.select,
+            is_better_higher=is_better_higher(task.select),
+            pad_id=self.pad_id,
+            seed=seed,
+            history=Curves(self.folder.history(), self.tracker),
+            checkpoints=checkpoints,
+        )
+        setup = Setup(
+            task=task,
+            backbone=backbone,
+            train=self.encodings["train"].windows,
+            validation=self.encodings["validation"].windows,
+            batch_tokens=FORWARD * options.batch_tokens,
+            seed=seed,
+            training=trainer,
+            remember=Memory(checkpoints, self.processes),
+        )
+        return self.config.strategy.fit(setup)
+
+    def _data(self) -> str:
+        """Stands for the rows that are learnt from; test is not among them."""
+        held = "".join(self.splits[name].sha256 for name in ("train", "validation"))
+        return hashlib.sha256(held.encode()).hexdigest()
+
+    # -- scoring --------------------------------------------------------------------------
+
+    def _score(self) -> dict[str, list[Prediction]]:
+        """The predictions of what was saved, opened again."""
+        from gptasks.saved_model import load_model
+
+        model = self.processes.every(
+            lambda: load_model(self.folder.model, self.task, self.processes.machine)
+        )
+        return {
+            name: self._timed(
+                "prediction", partial(self._predict, model, self.encodings[name].windows, name)
+            )
+            for name in ("validation", "test")
+        }
+
+    def _predict(self, model: nn.Module, windows: Sequence[Window], what: str) -> list[Prediction]:
+        return predict_windows(
+            self.task,
+            model,
+            windows,
+            pad_id=self.pad_id,
+            batch_tokens=FORWARD * self.config.trainer.batch_tokens,
+            device=self.processes.accelerator.device,
+            what=f"predicting {what}",
+            accelerator=self.processes.accelerator,
+        )
+
+    def _baselines(self) -> dict[str, dict[str, Score]]:
+        train, validation, test = (self.splits[n].rows for n in ("train", "validation", "test"))
+        found = self.task.baselines(train, validation, test)
+        return {name: self._scores(predictions, test) for name, predictions in found.items()}
+
+    def _scores(self, predictions: Sequence[Prediction], rows: Sequence[Row]) -> dict[str, Score]:
+        return full_scores(
+            self.task,
+            predictions,
+            references_of(self.task, rows),
+            seed=self.config.run.seed,
+            resamples=self.config.run.bootstrap,
+        )
+
+    # -- telling --------------------------------------------------------------------------
+
+    def _report(
+        self,
+        facts: Mapping[str, Any],
+        predictions: Mapping[str, Sequence[Prediction]],
+        baselines: Mapping[str, Mapping[str, Score]],
+    ) -> None:
+        """Write predictions, then results, which make the run a finished one; tell the tracker."""
+        assert self.tracker is not None
+        scores = {}
+        for name, found in predictions.items():
+            rows = self.splits[name].rows
+            with writing(self.folder.predictions):
+                write_predictions(self.folder.predictions / f"{name}.jsonl", self.task, rows, found)
+            scores[name] = self._timed("scoring", partial(self._scores, found, rows))
+        test = self.splits["test"].rows
+        warn_if_constant(predictions["test"], references_of(self.task, test))
+        machine = self.processes.machine
+        timing = {
+            "seconds": {step: round(seconds, 2) for step, seconds in self.seconds.items()},
+            "total_seconds": round(time.monotonic() - self.started, 2),
+            "device": machine.device.type,
+            "precision": machine.precision,
+            "processes": self.processes.count,
+        }
+        results = collect(
+            self.config, scores, baselines, facts, timing, self.encodings, self.splits
+        )
+        tell(self.tracker, self.task, scores, baselines, predictions["test"], test)
+        self.folder.write_results(results)
+        self.folder.clear_checkpoints()
+        logger.info(
+            "finished in %s: %s", duration(time.monotonic() - self.started), self.folder.path
+        )
+
+    def _timed(self, name: str, do: Callable[[], T]) -> T:
+        started = time.monotonic()
+        result = do()
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
+        return result
+
+
+def _cut_rows(cut: int, max_length: int) -> str:
+    if not cut:
+        return f"no text is longer than task.max_length={max_length}"
+    return f"{cut:,} texts were cut to task.max_length={max_length}"

@@ -1,0 +1,311 @@
+"""The training loop. It knows models, windows and a loss; nothing of tasks or run folders.
+
+The gradient of a step is that of the loss summed over all its batches in all processes, divided
+by their targets. What a step does is a function of the seed, its number and the weights before
+it, and a checkpoint holds the latter two, so that a run goes on as if never stopped.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gptasks.data.batching import collate
+from gptasks.data.encoding import Window
+from gptasks.errors import TrainingError
+from gptasks.options import TrainerOptions
+from gptasks.progress import Progress
+from gptasks.training.checkpoint import Checkpoint, Checkpoints
+from gptasks.training.plan import Plan, adamw
+from gptasks.training.processes import Processes
+from gptasks.training.state import History, State
+
+logger = logging.getLogger(__name__)
+
+LAST, BEST = "last", "best-"
+"""Names of checkpoints: the newest state; the best one, followed by its step."""
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Trains what requires a gradient in a model."""
+
+    options: TrainerOptions
+    processes: Processes
+    loss: Callable[[Tensor, Mapping[str, Any]], tuple[Tensor, int]]
+    """Logits and batch to the summed loss and the number of targets."""
+
+    validate: Callable[[nn.Module, Sequence[Window]], dict[str, float]]
+    """Metrics of a model on windows, by name; the same in every process."""
+
+    select: str
+    """Which of those metrics chooses the best state."""
+
+    is_better_higher: bool
+    pad_id: int
+    seed: int
+    history: History
+    checkpoints: Checkpoints
+
+    def fit(
+        self, model: nn.Module, train: Sequence[Window], validation: Sequence[Window]
+    ) -> dict[str, Any]:
+        """Train `model` in place and leave its best state, by validation, in it.
+
+        Gives steps, epochs, tokens, best step and score. Raises TrainingError when there is
+        nothing to train, nothing to learn from, or the loss is no number.
+        """
+        if not any(parameter.requires_grad for parameter in model.parameters()):
+            raise TrainingError(
+                "nothing is trainable: every parameter of the model is frozen; "
+                "take strategy=head for a frozen backbone."
+            )
+        loop = _Loop(self, model, train, validation)
+        loop.run()
+        state = loop.state
+        return {
+            "steps": state.step,
+            "epochs": round(loop.plan.epochs(state.step), 3),
+            "tokens": state.tokens,
+            "best_step": state.best_step,
+            "best": {self.select: state.best},
+        }
+
+
+class _Loop:
+    """One training: the steps from the last checkpoint, or from none, to the end."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        model: nn.Module,
+        train: Sequence[Window],
+        validation: Sequence[Window],
+    ) -> None:
+        self.trainer, self.options = trainer, trainer.options
+        self.train, self.validation = train, validation
+        self.processes = trainer.processes
+        self.accelerator = trainer.processes.accelerator
+        self.plan = Plan(
+            trainer.options,
+            [len(window["input_ids"]) for window in train],
+            trainer.seed,
+            self.processes.count,
+            self.processes.index,
+        )
+        self.state = State()
+        self.saved_best = 0
+        self.named = {n: p for n, p in model.named_parameters() if p.requires_grad}
+        optimizer = adamw(list(self.named.values()), trainer.options)
+        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+
+    def run(self) -> None:
+        """Train, and put the best state into the model."""
+        self._restore()
+        started = time.monotonic() - self.state.seconds
+        if self.state.step == 0:
+            self._validate()
+        with Progress("training", self.plan.tokens, done=self.state.tokens) as progress:
+            self._steps(progress, started)
+        self._load_best()
+        self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False).eval()
+
+    def _steps(self, progress: Progress, started: float) -> None:
+        """Every step still to make, with what is due after it."""
+        state, saved = self.state, time.monotonic()
+        for batches in self.plan.batches(state.step):
+            if self._is_stale():
+                return
+            before, tokens = time.monotonic(), state.tokens
+            values = self._step(batches)
+            now = time.monotonic()
+            state.seconds = now - started
+            progress.add(state.tokens - tokens, f"loss {values['train/loss']:.3f}")
+            if self.plan.is_logged(state.step):
+                speed = (state.tokens - tokens) / (now - before)
+                times = {"time/tokens_per_second": speed, "time/seconds": state.seconds}
+                self.trainer.history.append(state.step, {**values, **times})
+            is_validated = self.plan.is_validated(state.step)
+            if is_validated:
+                self._validate()
+            if is_validated or self._is_due(now - saved):
+                self._save()
+                saved = time.monotonic()
+
+    def _step(self, batches: Sequence[Sequence[int]]) -> dict[str, float]:
+        """One update from this process' batches; gives the point of the training curve."""
+        state, number = self.state, self.state.step + 1
+        rate = self.plan.rate(state.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self._seed_step()
+        self.model.train()
+        parts = [self._backward(own, n == len(batches)) for n, own in enumerate(batches, 1)]
+        loss, targets, tokens = self.processes.sum(*map(sum, zip(*parts, strict=True)))
+        self._check_learnable(loss, targets)
+        # Gradients of sums, averaged over the processes, to the gradient of the mean over targets.
+        for parameter in self.named.values():
+            if parameter.grad is not None:
+                parameter.grad.mul_(self.processes.count / targets)
+        limit = self.options.clip or float("inf")
+        norm = float(self.accelerator.clip_grad_norm_(list(self.named.values()), limit))
+        if not math.isfinite(norm):
+            raise TrainingError(f"the gradient's norm is {norm} at step {number}; {self._remedy()}")
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        state.step, state.tokens = number, state.tokens + int(tokens)
+        return {
+            "train/loss": loss / targets,
+            "train/learning_rate": rate,
+            "train/gradient_norm": norm,
+            "train/epoch": self.plan.epochs(number),
+            "train/tokens": state.tokens,
+        }
+
+    def _backward(self, indices: Sequence[int], is_last: bool) -> tuple[float, int, int]:
+        """Add one batch's gradient; its summed loss, targets and tokens."""
+        # Where the others have a batch and this process has none, it joins with weight 0.
+        windows = [self.train[i] for i in indices or (0,)]
+        batch = collate(windows, self.trainer.pad_id, self.accelerator.device)
+        with nullcontext() if is_last else self.accelerator.no_sync(self.model):
+            logits = self.model(batch)
+            loss, targets = self.trainer.loss(logits, batch)
+            is_part = bool(indices) and loss.requires_grad
+            self.accelerator.backward(loss if is_part else logits.sum() * 0.0)
+        if not indices:
+            return 0.0, 0, 0
+        return loss.item(), targets, int(batch["attention_mask"].sum())
+
+    def _seed_step(self) -> None:
+        """Make dropout a function of seed, step and process."""
+        parts = [self.trainer.seed, self.state.step, self.processes.index]
+        torch.manual_seed(int(np.random.SeedSequence(parts).generate_state(1)[0]))
+
+    def _check_learnable(self, loss: float, targets: float) -> None:
+        number = self.state.step + 1
+        if targets == 0:
+            raise TrainingError(
+                f"step {number} has no target to learn from: every label in it is missing or "
+                "masked. Look at the rows' labels, and whether truncation cuts the targets away."
+            )
+        if not math.isfinite(loss):
+            raise TrainingError(f"the loss is {loss} at step {number}; {self._remedy()}")
+
+    def _remedy(self) -> str:
+        return (
+            f"lower trainer.learning_rate (it is {self.options.learning_rate}), or compute in "
+            "precision=fp32. The last checkpoint is kept."
+        )
+
+    def _validate(self) -> None:
+        """Score the model on validation; keep it where it is the best so far."""
+        trainer, state = self.trainer, self.state
+        self.model.eval()
+        values = trainer.validate(self.accelerator.unwrap_model(self.model), self.validation)
+        trainer.history.append(state.step, {f"validation/{k}": v for k, v in values.items()})
+        score = values[trainer.select]
+        is_best = not math.isnan(score) and (
+            state.best is None
+            or (score > state.best if trainer.is_better_higher else score < state.best)
+        )
+        shown = " · ".join(f"{name} {value:.4f}" for name, value in values.items())
+        logger.info("step %d: validation %s%s", state.step, shown, " (best)" if is_best else "")
+        if not is_best:
+            state.stale += 1
+            return
+        state.best, state.best_step, state.stale = score, state.step, 0
+        tensors = {name: parameter.data for name, parameter in self.named.items()}
+        best = Checkpoint(tensors, {"step": state.step})
+        self.processes.first(lambda: trainer.checkpoints.save(f"{BEST}{state.step}", best))
+
+    def _is_due(self, seconds: float) -> bool:
+        """Whether in some process the last checkpoint is old enough for another one."""
+        limit = self.options.checkpoint_every * 60
+        return limit > 0 and self.processes.sum(seconds > limit)[0] > 0
+
+    def _is_stale(self) -> bool:
+        """Whether validation has not improved for as long as `patience` allows."""
+        state = self.state
+        if not self.options.patience or state.stale < self.options.patience:
+            return False
+        logger.info(
+            "stopped at step %d of %d: %d validations in a row without a better %s",
+            *(state.step, self.plan.total, state.stale, self.trainer.select),
+        )
+        return True
+
+    # -- going on after a stop ------------------------------------------------------------
+
+    def _save(self) -> None:
+        """Checkpoint everything that the next step depends on."""
+        state, checkpoints = self.state, self.trainer.checkpoints
+        tensors = {f"model.{name}": parameter.data for name, parameter in self.named.items()}
+        for name, parameter in self.named.items():
+            for key, value in self.optimizer.state.get(parameter, {}).items():
+                tensors[f"optimizer.{key}.{name}"] = value
+
+        def write() -> None:
+            state.mark = self.trainer.history.mark()
+            checkpoints.save(LAST, Checkpoint(tensors, asdict(state)))
+            # The checkpoint before this one may still be needed, and with it its best state.
+            checkpoints.keep(BEST, {f"{BEST}{step}" for step in (state.best_step, self.saved_best)})
+
+        self.processes.first(write)
+        self.saved_best = state.best_step
+
+    def _restore(self) -> None:
+        """Go on from the newest checkpoint whose best state is there too, if any."""
+        for last in self.trainer.checkpoints.versions(LAST):
+            state = State(**last.state)
+            has_best = state.best is None or self._best(state) is not None
+            if has_best and self._fits(last):
+                break
+            logger.warning(
+                "the checkpoint of step %d is of another model, or its best state is missing",
+                state.step,
+            )
+        else:
+            self.trainer.history.rewind(0)
+            return
+        self.state, self.saved_best = state, state.best_step
+        for name, parameter in self.named.items():
+            parameter.data.copy_(last.tensors[f"model.{name}"])
+        for key, tensor in last.tensors.items():
+            if key.startswith("optimizer."):
+                _, moment, name = key.split(".", 2)
+                held = tensor if moment == "step" else tensor.to(self.named[name].device)
+                self.optimizer.state[self.named[name]][moment] = held
+        self.trainer.history.rewind(state.mark)
+        logger.info("going on from step %d", state.step)
+
+    def _fits(self, last: Checkpoint) -> bool:
+        """Whether a checkpoint is of this model."""
+        held = {key.removeprefix("model."): t.shape for key, t in last.tensors.items()}
+        return all(held.get(name) == parameter.shape for name, parameter in self.named.items())
+
+    def _best(self, state: State) -> Checkpoint | None:
+        return self.trainer.checkpoints.load(f"{BEST}{state.best_step}")
+
+    def _load_best(self) -> None:
+        if self.state.best is None:
+            raise TrainingError(
+                f"no validation gave a number for {self.trainer.select}; choose another metric "
+                "by task.select=…, or give validation more rows."
+            )
+        best = self._best(self.state)
+        if best is None:
+            raise TrainingError(
+                f"the best state, of step {self.state.best_step}, can't be read back; "
+                "repeat the command to make it again."
+            )
+        for name, parameter in self.named.items():
+            parameter.data.copy_(best.tensors[name])

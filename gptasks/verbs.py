@@ -1,0 +1,210 @@
+"""What each verb of the command line does."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gptasks.arguments import (
+    Parser,
+    add_reading,
+    data_options,
+    keys_as_flags,
+    opened_run,
+    output,
+    rows_of,
+    typed_rows,
+    write_line,
+)
+from gptasks.errors import ConfigError
+from gptasks.registry import Registry
+from gptasks.report import run_table, score_table, sweep_table, table
+
+if TYPE_CHECKING:
+    from gptasks.config import RunConfig
+
+logger = logging.getLogger(__name__)
+
+
+def train(argv: Sequence[str]) -> None:
+    """`gptasks task=… [key=value …] [-m]`: train, then show the scores beside the baselines'."""
+    from gptasks.config import run_main
+    from gptasks.runs import read_results
+
+    is_main = os.environ.get("RANK", "0") == "0"  # of several processes one speaks
+
+    def job(config: RunConfig) -> tuple[Sequence[str], Path]:
+        from gptasks.training.session import train as carry_out
+
+        folder = carry_out(config)
+        if is_main:
+            print(f"{run_table(read_results(folder))}\nrun folder: {folder}", flush=True)
+        return config.overrides, folder
+
+    done = run_main(list(argv), job)
+    if len(done) > 1 and is_main:
+        runs = [(overrides, folder, read_results(folder)) for overrides, folder in done]
+        print(f"\n{sweep_table(runs)}")
+
+
+def evaluate(argv: Sequence[str]) -> None:
+    """`gptasks evaluate RUN [--data FILE]`: score a run's model on its test split or on a file."""
+    parser = Parser(
+        "evaluate", "Score a finished run's model on its own test split, or on a file with labels."
+    )
+    parser.add_argument("run", metavar="RUN", help="run folder")
+    parser.add_argument("--data", metavar="FILE", help="csv, tsv, json, jsonl or parquet; also .gz")
+    parser.add_argument("--output", metavar="FILE", help="write the predictions there, as jsonl")
+    parser.add_argument("--force", action="store_true", help="replace the --output file")
+    parser.add_argument("--json", action="store_true", help="print the scores as JSON")
+    add_reading(parser, "--data")
+    options = parser.parse(argv)
+
+    from gptasks.evaluation import records
+
+    with keys_as_flags(), contextlib.ExitStack() as stack:
+        run = opened_run(options)
+        data = None if options.data is None else data_options(options, options.data)
+        file = stack.enter_context(output(options.output, force=options.force))
+        scores, rows, predictions = run.evaluate(data)
+        if options.output is not None:
+            for record in records(run.task, rows, predictions):
+                write_line(file, record)
+    if options.json:
+        print(json.dumps({name: score.as_json() for name, score in scores.items()}, indent=2))
+        return
+    columns = {"now": scores}
+    if data is None:
+        columns["stored"] = run.metrics["test"]
+    where = f"{options.run}'s test split" if data is None else options.data
+    print(f"{len(rows):,} rows of {where}\n\n{score_table(columns)}")
+
+
+def predict(argv: Sequence[str]) -> None:
+    """`gptasks predict RUN "text" …` or `--input FILE|-`: one JSON object a row."""
+    parser = Parser("predict", "Predict with a finished run's model; writes JSON lines.")
+    parser.add_argument("run", metavar="RUN", help="run folder")
+    parser.add_argument("texts", metavar="TEXT", nargs="*", help="texts, each one row")
+    parser.add_argument("--input", metavar="FILE", help="txt (a text a line), csv, …; - is stdin")
+    parser.add_argument("--output", metavar="FILE", help="where to write; without it, stdout")
+    parser.add_argument("--force", action="store_true", help="replace the --output file")
+    add_reading(parser, "--input")
+    options = parser.parse(argv)
+    if bool(options.texts) == bool(options.input):
+        raise ConfigError(
+            "predict takes either texts or --input FILE: gptasks predict RUN 'a text', or "
+            "gptasks predict RUN --input texts.txt."
+        )
+
+    count = 0
+    with keys_as_flags():
+        run = opened_run(options)
+        rows = rows_of(options, run.task) if options.input else typed_rows(options.texts, run.task)
+        with output(options.output, force=options.force) as file:
+            for row, prediction in run.predict_rows(rows):
+                record = {
+                    "id": row.id,
+                    "input": run.task.shown(row),
+                    "prediction": prediction.value,
+                    "scores": dict(prediction.scores),
+                }
+                write_line(file, record)
+                count += 1
+    if options.output:
+        logger.info("%s: predictions of %s", options.output, _counted(count, "row", "rows"))
+
+
+def tasks(argv: Sequence[str]) -> None:
+    """`gptasks tasks`: what `task=` can be."""
+    Parser("tasks", "List what task= can be.").parse(argv)
+    registry = Registry()
+    rows = [["task", "kind", "from", "what it is"]]
+    rows += [
+        [t.name, t.kind_name, t.origin, t.description if t.error is None else str(t.error)]
+        for t in registry.tasks()
+    ]
+    print(table(rows))
+    _warn_of_broken(registry)
+
+
+def plugins(argv: Sequence[str]) -> None:
+    """`gptasks plugins list`: what is installed, dropped in, blocked, broken."""
+    parser = Parser("plugins", "Show plugins.")
+    parser.add_argument("what", metavar="list", help="every plugin with its tasks")
+    parser.choice(parser.parse(argv).what, ("list",))
+    registry = Registry()
+    owned: dict[str, list[str]] = {}
+    for task in registry.tasks():
+        owned.setdefault(task.plugin or "", []).append(task.name)
+    rows = [["plugin", "from", "tasks"]]
+    rows += [
+        [p.name, p.origin, ", ".join(owned.get(p.name, [])) or "none"]
+        for p in registry.plugins.loaded
+    ]
+    print(table(rows))
+    for name in registry.plugins.blocked:
+        print(f"{name}: left out by GPTASKS_BLOCK")
+    _warn_of_broken(registry)
+
+
+def cache(argv: Sequence[str]) -> None:
+    """`gptasks cache list|clean`: downloads and converted backbones."""
+    parser = Parser("cache", "Show or empty the cache of downloads and converted backbones.")
+    parser.add_argument("what", metavar="list|clean")
+    parser.add_argument("names", metavar="NAME", nargs="*", help="entries to clean; none: all")
+    options = parser.parse(argv)
+    from gptasks.cache import cache_dir, clean, entries
+
+    if parser.choice(options.what, ("list", "clean")) == "clean":
+        gone = clean(options.names or None)
+        size = _size(sum(entry.bytes for entry in gone))
+        print(f"removed {_counted(len(gone), 'entry', 'entries')}, {size}")
+        return
+    if options.names:
+        raise ConfigError("cache list takes no names; gptasks cache clean NAME removes one.")
+    rows = [["name", "kind", "size", "last used"]]
+    for entry in entries():
+        used = entry.used.astimezone().strftime("%Y-%m-%d %H:%M")
+        rows.append([entry.name, entry.kind, _size(entry.bytes), used])
+    print(f"{cache_dir()}\n{table(rows)}" if len(rows) > 1 else f"{cache_dir()} is empty")
+
+
+def help(argv: Sequence[str]) -> None:
+    """`gptasks --help [task=…|VERB]`: the command line, the keys of a choice, a verb's flags."""
+    from gptasks.help import page
+
+    words = [word for word in argv if not word.startswith("-")]
+    verbs = {f.__name__: f for f in (evaluate, predict, tasks, plugins, cache)}
+    if words and words[0] in verbs:
+        verbs[words[0]](["--help"])
+    else:
+        print(page([word for word in words if word != "train"]))
+
+
+def version(argv: Sequence[str]) -> None:
+    """`gptasks --version`: the installed version."""
+    Parser("version", "Print the version.").parse(argv)
+    from gptasks.plugins import version_of
+
+    print(f"gptasks {version_of('gptasks') or 'from a source tree that is not installed'}")
+
+
+def _warn_of_broken(registry: Registry) -> None:
+    for broken in registry.plugins.broken:
+        print(f"gptasks: {broken.message}", file=sys.stderr)
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def _size(bytes: int) -> str:
+    from gptasks.progress import quantity
+
+    return f"{quantity(bytes)}B" if bytes >= 1000 else f"{bytes} B"

@@ -1,0 +1,1 @@
+"""The task plugins that come with gptasks, made as a stranger's would be."""

@@ -1,0 +1,1 @@
+"""Sentiment of Chinese reviews: a data set of a known kind, so a YAML file and no code."""
