@@ -127,7 +127,8 @@ def _lines(error: GptasksError) -> list[str]:
     """
     said = str(error)
     faults = said.split("\n") if isinstance(error, ConfigError) else [said]
-    return [_plain(fault) for fault in (*faults, *getattr(error, "__notes__", ()))]
+    every = (*faults, *getattr(error, "__notes__", ()))
+    return [_plain(fault) for fault in every if fault]  # none: another process has told it
 
 
 def _plain(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import logging
 import os
 import re
@@ -161,14 +162,15 @@ def _convert(gguf: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    logger.info("converting %s to safetensors, once", gguf.name)
+    logger.info("converting %s to safetensors, once; it takes less than a minute", gguf.name)
     source: dict[str, Any] = {"gguf_file": gguf.name, "local_files_only": True}
     with quiet_transformers():
         try:
-            tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), **source)
-            opened: Any = AutoModelForCausalLM.from_pretrained(
-                str(gguf.parent), output_loading_info=True, **source
-            )
+            with contextlib.redirect_stderr(io.StringIO()):  # a bar of tqdm's that can't be put off
+                tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), **source)
+                opened: Any = AutoModelForCausalLM.from_pretrained(
+                    str(gguf.parent), output_loading_info=True, **source
+                )
         except ImportError as error:
             raise BackboneError(
                 f"reading {gguf.name} needs the gguf library: pip install gguf."

@@ -166,13 +166,14 @@ class Task(ABC):
 
         Each is {"input_ids": [int], ...}: a key named `label` or `labels` carries the targets
         where the row has any, `lost` the number of tokens cut away; others are carried along.
+        The keys `row` and `states` are the framework's own.
         """
 
     # -- model ----------------------------------------------------------------------------
 
     @abstractmethod
     def head(self, backbone: Backbone) -> nn.Module:
-        """A new head: hidden states (B, T, D) to logits."""
+        """A new head: what `pool` gives, in float32, to logits."""
 
     @abstractmethod
     def pool(self, hidden: Tensor, batch: Mapping[str, Any]) -> Tensor:

@@ -196,8 +196,10 @@ def test_composing_imports_nothing_heavy_and_leaves_nothing_behind(tmp_path: Pat
         "heavy = {'torch', 'transformers', 'evaluate', 'wandb', 'datasets', 'sklearn', 'peft'};"
         "sys.exit(', '.join(heavy & set(sys.modules)) or None)"
     )
-    subprocess.run([sys.executable, "-c", code, TASK], check=True, cwd=tmp_path)
-    assert os.listdir(tmp_path) == []
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    subprocess.run([sys.executable, "-c", code, TASK], check=True, cwd=empty)
+    assert os.listdir(empty) == []
 
 
 def test_a_program_that_uses_hydra_itself_is_left_as_it_was(registry: Registry) -> None:

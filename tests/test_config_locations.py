@@ -49,6 +49,7 @@ def test_a_task_file_is_chosen_by_its_path(tmp_path: Path, registry: Registry) -
 def test_a_name_comes_before_a_folder_of_that_name(tmp_path: Path, registry: Registry) -> None:
     (tmp_path / "tiny").mkdir()
     (tmp_path / "huge").mkdir()
+    (tmp_path / "huge" / "config.json").write_text("{}", encoding="utf-8")
     assert compose([TASK, "backbone=tiny"], registry).backbone.source == "random"
     config = compose([TASK, "backbone=huge"], registry)
     assert config.backbone == BackboneOptions(source="folder", path=str(tmp_path / "huge"))
@@ -129,6 +130,7 @@ def test_a_task_is_fetched_from_the_hub(tmp_path: Path) -> None:
         "print(config.task_name, config.task.data.directory)"
     )
     told = {**os.environ, "HF_ENDPOINT": host, "HF_HOME": str(tmp_path), "NO_PROXY": "127.0.0.1"}
+    told["HF_HUB_OFFLINE"] = "0"  # the hub is on this machine
     try:
         made = subprocess.run(
             [sys.executable, "-c", code, "task=owner/reviews@v1"],

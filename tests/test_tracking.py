@@ -117,8 +117,10 @@ def test_a_folder_that_can_not_be_written_is_a_warning(cls, tmp_path, caplog):
 
 
 def test_no_tracker_leaves_nothing(tmp_path):
-    call_all(NoTracker(), tmp_path)
-    assert not list(tmp_path.iterdir())
+    folder = tmp_path / "run"
+    folder.mkdir()
+    call_all(NoTracker(), folder)
+    assert not list(folder.iterdir())
 
 
 def test_jsonl_holds_every_event_as_one_line(tmp_path, caplog):

@@ -28,8 +28,8 @@ def run_main(
     argv: overrides and flags in any order: `-m`/`--multirun` sweeps over lists of values; `--cfg
     job|hydra|all` with `--package`, `--resolve`, and `--info [what]` print instead of running.
     Every job is composed and checked before the first one starts. A job of a sweep that ends in a
-    GptasksError doesn't keep the next from running; at the end the first error is raised, the others
-    being its notes, one line each.
+    GptasksError doesn't keep the next from running; at the end the first error is raised, the
+    others being its notes, one line each.
     """
     flags = _flags(argv)
     registry = Registry() if registry is None else registry

@@ -49,22 +49,6 @@ def read_file(path: Path, options: DataOptions, *, origin: str) -> Iterator[Row 
     return _READERS[format_of(path, options)](path, options, origin)
 
 
-def columns_of(path: Path, options: DataOptions) -> list[str]:
-    """Names of the columns of `path`, for messages; of json and jsonl, those of 100 records."""
-    check_file(path)
-    kind = format_of(path, options)
-    if kind in _DELIMITERS:
-        with _text(path, options, newline="") as lines:
-            return _header(path, options, _records(path, lines, options))
-    if kind == "parquet":
-        with _parquet(path) as file:
-            return list(file.schema_arrow.names)
-    if kind == "txt":
-        return ["text"]
-    records = itertools.islice(read_file(path, options, origin=path.name), 100)
-    return list(dict.fromkeys(name for row in records if isinstance(row, Row) for name in row))
-
-
 def check_file(path: Path) -> None:
     """Raise DataError unless `path` is a file, naming the nearest one in its folder."""
     try:

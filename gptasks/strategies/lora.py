@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+ALIKE = 1.01
+"""Layers whose log loss on validation is at most so many times the least count as equally good."""
+
 
 @dataclass
 class Lora(Strategy):
@@ -124,7 +127,9 @@ class Lora(Strategy):
             batch_tokens=setup.batch_tokens,
             seed=setup.seed,
         )
-        layer = next(iter(losses))
+        # The layers below the head adapt to it: of layers that read alike, the deepest has most.
+        least = next(iter(losses.values()))
+        layer = max(k for k, loss in losses.items() if not loss > ALIKE * least)
         states = frozen[layer] = self._freeze(setup, layer)
         _, fit = fit_head(
             probe,
@@ -182,6 +187,7 @@ class Lora(Strategy):
         )
         with warnings.catch_warnings():  # PEFT says that it sets GPT-2's transposed weights right
             warnings.simplefilter("ignore", UserWarning)
+            warnings.simplefilter("ignore", FutureWarning)  # a name of transformers that PEFT uses
             return get_peft_model(backbone.model, config)
 
 

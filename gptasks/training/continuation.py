@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+import logging
 import math
 from collections.abc import Callable, Mapping
 
-from gptasks.runs import HistoryFile
+from gptasks.config import RunConfig
+from gptasks.data.splits import load_splits
+from gptasks.errors import GptasksError, RunError, listing
+from gptasks.runs import HistoryFile, RunFolder, read_results
 from gptasks.task import ProbeFit
 from gptasks.tracking import Tracker
 from gptasks.training.checkpoint import Checkpoint, Checkpoints
 from gptasks.training.processes import Processes
+
+logger = logging.getLogger(__name__)
 
 Fit = tuple[int, ProbeFit]
 """A layer, and the head fitted on it."""
@@ -71,3 +78,22 @@ class Memory:
         state = {"layer": layer, "loss": fit.loss, "options": fit.options}
         self.checkpoints.save(name, Checkpoint(tensors, state))
         return made
+
+
+def check_same_data(config: RunConfig, folder: RunFolder) -> None:
+    """Refuse to show a finished run's scores for rows that are others now.
+
+    Data that is gone, or can't be read any more, is no reason to hide them.
+    """
+    try:
+        splits = load_splits(copy.deepcopy(config.task), limit=config.run.limit)
+    except GptasksError as error:
+        logger.warning("the data can't be compared with the finished run's: %s", error)
+        return
+    stored = read_results(folder.path)["data"]
+    changed = [name for name, split in splits.items() if split.sha256 != stored[name]["sha256"]]
+    if changed:
+        raise RunError(
+            f"{folder.path} is finished, but on other data: {listing(changed)} changed since. "
+            "Remove that folder, or give another run=DIR."
+        )

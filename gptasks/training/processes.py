@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LAUNCHED = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR")
+"""What torchrun tells each process; one of them alone is another program's."""
+
 PATIENCE_HOURS = 2.0
 """How long a process waits for the others: the first may be downloading or fitting a head."""
 
@@ -30,8 +33,9 @@ class Processes:
 
     def __init__(self, options: RunOptions) -> None:
         self.options = options
-        self.count = int(os.environ.get("WORLD_SIZE", "1"))
-        self.index = int(os.environ.get("RANK", "0")) if self.count > 1 else 0
+        is_launched = all(name in os.environ for name in LAUNCHED)
+        self.count = int(os.environ["WORLD_SIZE"]) if is_launched else 1
+        self.index = int(os.environ["RANK"]) if is_launched else 0
 
     @property
     def is_first(self) -> bool:

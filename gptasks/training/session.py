@@ -29,7 +29,7 @@ from gptasks.runs import RunFolder, writing
 from gptasks.task import Prediction, Row, Task
 from gptasks.tracking import SafeTracker, Tracker
 from gptasks.training.checkpoint import Checkpoints
-from gptasks.training.continuation import Curves, Memory
+from gptasks.training.continuation import Curves, Memory, check_same_data
 from gptasks.training.processes import Processes
 from gptasks.training.results import collect, info, tell
 
@@ -59,9 +59,14 @@ def train(config: RunConfig) -> Path:
     Raises GptasksError in one line for every fault that is not gptasks' own.
     """
     folder, processes = run_folder(config), Processes(config.run)
-    check_names([*config.task.metrics, config.task.select], f"task '{config.task_name}'")
-    config.strategy.check(config.task)
-    if not processes.first(lambda: folder.claim(config.resolved)):
+
+    def claim() -> bool:
+        check_names([*config.task.metrics, config.task.select], f"task '{config.task_name}'")
+        config.strategy.check(config.task)
+        return folder.claim(config.resolved)
+
+    if not processes.first(claim):
+        processes.first(lambda: check_same_data(config, folder))
         logger.info("%s is finished; remove it, or give another run=DIR, to run again", folder.path)
         return folder.path
     try:

@@ -27,6 +27,7 @@ from gptasks.progress import Progress
 from gptasks.training.checkpoint import Checkpoint, Checkpoints
 from gptasks.training.plan import Plan, adamw
 from gptasks.training.processes import Processes
+from gptasks.training.sentinels import check_best, check_gradient, check_loss, check_trainable
 from gptasks.training.state import History, State
 
 logger = logging.getLogger(__name__)
@@ -64,11 +65,7 @@ class Trainer:
         Gives steps, epochs, tokens, best step and score. Raises TrainingError when there is
         nothing to train, nothing to learn from, or the loss is no number.
         """
-        if not any(parameter.requires_grad for parameter in model.parameters()):
-            raise TrainingError(
-                "nothing is trainable: every parameter of the model is frozen; "
-                "take strategy=head for a frozen backbone."
-            )
+        check_trainable(model)
         loop = _Loop(self, model, train, validation)
         loop.run()
         state = loop.state
@@ -151,15 +148,14 @@ class _Loop:
         self.model.train()
         parts = [self._backward(own, n == len(batches)) for n, own in enumerate(batches, 1)]
         loss, targets, tokens = self.processes.sum(*map(sum, zip(*parts, strict=True)))
-        self._check_learnable(loss, targets)
+        check_loss(loss, targets, number, self.options)
         # Gradients of sums, averaged over the processes, to the gradient of the mean over targets.
         for parameter in self.named.values():
             if parameter.grad is not None:
                 parameter.grad.mul_(self.processes.count / targets)
         limit = self.options.clip or float("inf")
         norm = float(self.accelerator.clip_grad_norm_(list(self.named.values()), limit))
-        if not math.isfinite(norm):
-            raise TrainingError(f"the gradient's norm is {norm} at step {number}; {self._remedy()}")
+        check_gradient(norm, number, self.options)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         state.step, state.tokens = number, state.tokens + int(tokens)
@@ -189,22 +185,6 @@ class _Loop:
         """Make dropout a function of seed, step and process."""
         parts = [self.trainer.seed, self.state.step, self.processes.index]
         torch.manual_seed(int(np.random.SeedSequence(parts).generate_state(1)[0]))
-
-    def _check_learnable(self, loss: float, targets: float) -> None:
-        number = self.state.step + 1
-        if targets == 0:
-            raise TrainingError(
-                f"step {number} has no target to learn from: every label in it is missing or "
-                "masked. Look at the rows' labels, and whether truncation cuts the targets away."
-            )
-        if not math.isfinite(loss):
-            raise TrainingError(f"the loss is {loss} at step {number}; {self._remedy()}")
-
-    def _remedy(self) -> str:
-        return (
-            f"lower trainer.learning_rate (it is {self.options.learning_rate}), or compute in "
-            "precision=fp32. The last checkpoint is kept."
-        )
 
     def _validate(self) -> None:
         """Score the model on validation; keep it where it is the best so far."""
@@ -296,11 +276,7 @@ class _Loop:
         return self.trainer.checkpoints.load(f"{BEST}{state.best_step}")
 
     def _load_best(self) -> None:
-        if self.state.best is None:
-            raise TrainingError(
-                f"no validation gave a number for {self.trainer.select}; choose another metric "
-                "by task.select=…, or give validation more rows."
-            )
+        check_best(self.state.best, self.trainer.select)
         best = self._best(self.state)
         if best is None:
             raise TrainingError(

@@ -231,8 +231,10 @@ def test_an_encrypted_file_is_refused(read):
 
 
 def test_nothing_but_the_target_is_written(tmp_path):
-    path = tmp_path / "a.zip"
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    path = folder / "a.zip"
     path.write_bytes(zip_of({"x.txt": b"other", "y.txt": b"text"}))
-    extract(path, "y.txt", tmp_path / "target", strip_top=False)
-    assert {file.name for file in tmp_path.iterdir()} == {"a.zip", "target"}
-    assert Path(tmp_path / "target").read_bytes() == b"text"
+    extract(path, "y.txt", folder / "target", strip_top=False)
+    assert {file.name for file in folder.iterdir()} == {"a.zip", "target"}
+    assert Path(folder / "target").read_bytes() == b"text"

