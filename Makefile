@@ -29,7 +29,7 @@ $(VENV)/.pip: constraints.txt
 	$(PIP) install --constraint constraints.txt --upgrade pip
 	@touch $@
 
-$(VENV)/.installed: $(VENV)/.pip pyproject.toml setup.py
+$(VENV)/.installed: $(VENV)/.pip pyproject.toml
 	$(INSTALL) --editable .
 	@touch $@
 

@@ -16,7 +16,7 @@ import gptasks
 ROOT = Path(gptasks.__file__).parent
 
 LEVELS: dict[str, int] = {
-    **dict.fromkeys(["errors"], 0),
+    **dict.fromkeys(["errors", "_wheel"], 0),
     **dict.fromkeys(
         ["task", "options", "fields", "schema", "yamlfile", "runtime", "cache", "progress"], 1
     ),

@@ -72,7 +72,7 @@ def copied_tree(target: Path) -> Path:
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
     for name in TREES:
         shutil.copytree(ROOT / name, target / name, ignore=ignored)
-    for name in ("pyproject.toml", "setup.py", "README.md"):
+    for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, target / name)
     return target
 

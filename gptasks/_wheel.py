@@ -1,11 +1,12 @@
-"""Keeps the plugins' own tests, and what an earlier build left behind, out of the wheel.
+"""How a wheel of gptasks is built: without the plugins' own tests, from an empty build folder.
 
-All else about the distribution stands in pyproject.toml, which has no words for these two.
+pyproject.toml names this class and holds all else; nothing imports it once gptasks is installed.
 """
+
+from __future__ import annotations
 
 import shutil
 
-from setuptools import setup
 from setuptools.command.build_py import build_py
 
 
@@ -22,6 +23,3 @@ class BuildPython(build_py):
         """The modules of a package, without tests."""
         found = super().find_package_modules(package, package_dir)
         return [module for module in found if not module[1].startswith(("test_", "conftest"))]
-
-
-setup(cmdclass={"build_py": BuildPython})
