@@ -128,9 +128,9 @@ def _trainer(options: argparse.Namespace) -> dict[str, float]:
     )
 
     from gptasks.config import compose
-    from gptasks.pretrained import _place
+    from gptasks.pretrained import locate
 
-    backbone, _ = _place(compose(["task=sentiment"]).backbone, "smollm2")
+    backbone, _ = locate(compose(["task=sentiment"]).backbone, "smollm2")
     tokenizer = AutoTokenizer.from_pretrained(backbone)
     model = AutoModelForSequenceClassification.from_pretrained(
         backbone, num_labels=2, dtype=torch.float32

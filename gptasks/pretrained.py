@@ -47,7 +47,7 @@ def load_backbone(
             model, tokenizer, origin = _random(options)
             model = model.to(dtype)
         else:
-            place, origin = _place(options, name)
+            place, origin = locate(options, name)
             model, tokenizer = _open(place, options, name, dtype)
     model = model.to(device).eval().requires_grad_(False)
     # On a processor the plain formula beats the fused kernel for short texts.
@@ -75,7 +75,7 @@ def quiet_transformers() -> Iterator[None]:
             hf_logging.enable_progress_bar()
 
 
-def _place(options: BackboneOptions, name: str) -> tuple[str, str]:
+def locate(options: BackboneOptions, name: str) -> tuple[str, str]:
     """Folder or hub id that transformers opens, and what to call it in the record."""
     if options.source == "package":
         return str(_from_package(options, name)), f"{options.distribution} {options.member}"

@@ -230,3 +230,14 @@ def test_a_target_that_is_not_there_is_refused_with_those_there_are():
         ),
     ):
         Lora(targets=["v_proj", "q_prj"]).fit(setup())
+
+
+@pytest.mark.parametrize(
+    ("losses", "layer"),
+    [({2: 0.500, 3: 0.504, 4: 0.600}, 3), ({2: 0.500, 3: 0.506, 4: 0.600}, 2)],
+    ids=["within a hundredth", "beyond a hundredth"],
+)
+def test_of_layers_that_fit_alike_the_deepest_is_adapted(monkeypatch, losses, layer):
+    monkeypatch.setattr("gptasks.strategies.features.try_layers", lambda *a, **b: losses)
+    fitted = Lora().fit(setup("llama", training=Training()))
+    assert fitted.facts["layer"] == layer
