@@ -179,4 +179,5 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
     assert declared == sorted(declared)
     known = {names.get(name, name).replace("-", "_") for name in declared}
     used = {found.target.partition(".")[0] for found in ALL} - sys.stdlib_module_names
-    assert used - {"gptasks"} == known - {"gguf"}  # which transformers imports
+    used -= {"gptasks", "setuptools"}  # the latter by _wheel, which only a build imports
+    assert used == known - {"gguf"}  # which transformers imports
