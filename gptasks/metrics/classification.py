@@ -6,6 +6,7 @@ counts it; a reference that is none of them is an error.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -71,11 +72,11 @@ class _CountMetric(LabelMetric):
             right_sums(weights), predicted_sums(weights), expected_sums(weights)
         )
 
+    @abstractmethod
     def from_counts(
         self, right: np.ndarray, predicted: np.ndarray, expected: np.ndarray
     ) -> np.ndarray:
         """The metric's R values from counts of K classes, (K, R) each."""
-        raise NotImplementedError(f"{type(self).__name__}.from_counts")
 
     def settings(self, *, labels: Sequence[str] | None = None, **given: Any) -> tuple[str, ...]:
         """How many classes there are: the average is over them."""
