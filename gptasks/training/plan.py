@@ -55,11 +55,16 @@ class Plan:
         return step / self.total * self.options.epochs if self.total else 0.0
 
     def is_validated(self, step: int) -> bool:
-        """Whether the model is validated after `step` steps; after the last one it always is."""
+        """Whether the model is validated after `step` steps; after the last one it always is.
+
+        The others are the first steps past a whole number of `validate_every` epochs, so that
+        none comes just before the last one.
+        """
         share = self.options.validate_every
         if step == self.total or not share:
             return step == self.total
-        return step % max(1, round(self.total / self.options.epochs * share)) == 0
+        passed, before = (math.floor(self.epochs(n) / share + 1e-9) for n in (step, step - 1))
+        return passed > before
 
     def is_logged(self, step: int) -> bool:
         """Whether the training curve has a point after `step` steps."""

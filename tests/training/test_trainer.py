@@ -327,6 +327,13 @@ def test_validations_come_as_often_as_asked_and_at_the_end(every, epochs, expect
     assert list(made.history.of("validation/score")) == expected
 
 
+def test_no_validation_comes_just_before_the_last_one(tmp_path):
+    made = trainer(tmp_path, validate_every=0.5, epochs=1.0, batch_tokens=4)
+    rows = [{"input_ids": [n, n], "labels": [0, 1]} for n in range(10)]  # 5 batches
+    made.fit(Reader(), rows, rows)
+    assert list(made.history.of("validation/score")) == [0, 3, 5]
+
+
 @pytest.mark.parametrize(
     ("higher", "scores"),
     [(True, [0.5, 0.9, 0.3, 0.9, 0.2]), (False, [0.5, 0.1, 0.3, 0.1, 0.2])],
