@@ -14,8 +14,8 @@ from gptasks.task import Probe, ProbeFit
 if TYPE_CHECKING:
     from torch import Tensor
 
-STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
-"""Inverse regularisation C to choose from. On features of unit variance the best of them was
+STRENGTHS = tuple(10 ** (n / 2) for n in range(-6, 1))
+"""Inverse regularisation C to choose from, 0.001 to 1. On features of unit variance the best was
 0.001 to 0.1 on movie snippets at every layer of SmolLM2 (1,000 to 7,700 rows)."""
 
 
@@ -41,8 +41,9 @@ class LogisticProbe(Probe):
         validation_features: np.ndarray,
         validation_targets: np.ndarray,
     ) -> ProbeFit:
-        """Scale each feature to unit variance, fit each C, keep the best on validation.
+        """Scale each feature to unit variance, raise C while the log loss on validation falls.
 
+        The loss over C has one valley, and the fits beyond it are the slowest by far.
         The features are not centred: a bias-free head could not undo it. The scale is folded back
         into the weights, so that the head reads the states as they are. A class without a row
         gets the logit 0, which is never the largest.
@@ -60,21 +61,28 @@ class LogisticProbe(Probe):
         for strength in STRENGTHS:
             weight = self._weight(x, y, strength) / scale  # (K, D)
             loss = log_loss(validation_features @ weight.T, validation_targets)
-            if best is None or loss < best[0]:
-                best = (loss, strength, weight)
+            if best is not None and loss >= best[0]:
+                break
+            best = (loss, strength, weight)
         assert best is not None
         return ProbeFit(best[0], {"weight": best[2].astype(np.float32)}, {"C": best[1]})
 
     def _weight(self, x: np.ndarray, y: np.ndarray, strength: float) -> np.ndarray:
+        from scipy.linalg import LinAlgWarning
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
 
         weight = np.zeros((self.classes, x.shape[1]))
         if len(np.unique(y)) < 2:  # a small sample may hold one class: nothing to tell apart
             return weight
+        # Newton's method takes a few steps where L-BFGS takes a hundred, but D x K squared numbers.
+        solver = "newton-cholesky" if self.classes == 2 else "lbfgs"
         with warnings.catch_warnings():  # the last digits of the fit do not matter here
             warnings.simplefilter("ignore", ConvergenceWarning)
-            model = LogisticRegression(C=strength, fit_intercept=False, max_iter=300, tol=1e-3)
+            warnings.simplefilter("ignore", LinAlgWarning)  # it goes on with L-BFGS then
+            model = LogisticRegression(
+                C=strength, fit_intercept=False, max_iter=300, tol=1e-3, solver=solver
+            )
             model.fit(x, y)
         if len(model.classes_) == 2:  # one row of weights: share it between the two logits
             weight[model.classes_[1]] = model.coef_[0] / 2
