@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import random
 import re
@@ -121,3 +122,14 @@ def test_peak_memory_is_in_bytes():
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 150_000_000 < int(shown.stdout) < 250_000_000
     assert peak_memory() > 50_000_000
+
+
+def test_a_processor_keeps_few_kernels_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "7")
+    runtime("cpu")
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "7"
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY")
+    runtime("cpu")
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "32"
