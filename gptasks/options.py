@@ -57,7 +57,7 @@ class TrainerOptions:
     epochs: float = field(default=2.0, metadata={"minimum": 0.0})
     """Passes over the training rows; a fraction ends inside a pass, 0 trains nothing."""
 
-    learning_rate: float = field(default=5e-4, metadata={"minimum": 0.0})
+    learning_rate: float = field(default=1e-3, metadata={"minimum": 0.0})
     """Highest rate of AdamW; suits adapters, full fine-tuning wants about a tenth."""
 
     batch_tokens: int = field(default=1024, metadata={"minimum": 1})

@@ -75,8 +75,8 @@ def try_layers(
     with Progress("choosing a layer", tokens * layers[-1], "layer-tokens") as progress:
         start = 0
         for layer in layers:
-            held, shown = (one.features(start, [layer], progress, keep=True) for one in passes)
-            losses[layer] = probe.fit(*held[layer], *shown[layer]).loss
+            held, shown = (one.features(start, layer, progress, keep=True) for one in passes)
+            losses[layer] = probe.fit(*held, *shown).loss
             start = layer
             best = min(losses, key=lambda k: losses[k])
             if list(losses).index(layer) - list(losses).index(best) >= PATIENCE:
@@ -90,7 +90,7 @@ def try_layers(
 def fit_head(
     probe: Probe,
     backbone: Backbone,
-    layers: Sequence[int],
+    layer: int,
     train: Sequence[Window],
     validation: Sequence[Window],
     *,
@@ -98,22 +98,19 @@ def fit_head(
     rows: int,
     batch_tokens: int,
     seed: int,
-) -> tuple[int, ProbeFit]:
-    """The best of `layers` with its head, from at most `rows` windows of either split, in one pass.
+) -> ProbeFit:
+    """The head on `layer`, fitted on at most `rows` windows of either split.
 
     start: the layer whose states the windows carry; 0 where they carry none.
     """
     train, validation = _sample(train, rows, seed), _sample(validation, rows, seed)
-    layers = sorted(layers)
     passes = [_Pass(probe, backbone, windows, batch_tokens) for windows in (train, validation)]
-    total = sum(one.tokens for one in passes) * (layers[-1] - start)
-    names = " and ".join(map(str, layers))
-    with Progress(f"features of layer {names}", total, "layer-tokens") as progress:
-        held, shown = (one.features(start, layers, progress) for one in passes)
-    fits = {layer: probe.fit(*held.pop(layer), *shown.pop(layer)) for layer in layers}
-    best = min(fits, key=lambda layer: fits[layer].loss)
-    logger.info("head fitted on layer %d: validation log loss %.4f", best, fits[best].loss)
-    return best, fits[best]
+    total = sum(one.tokens for one in passes) * (layer - start)
+    with Progress(f"features of layer {layer}", total, "layer-tokens") as progress:
+        held, shown = (one.features(start, layer, progress) for one in passes)
+    fit = probe.fit(*held, *shown)
+    logger.info("head fitted on layer %d: validation log loss %.4f", layer, fit.loss)
+    return fit
 
 
 def add_states(
@@ -162,29 +159,24 @@ class _Pass:
         self.states: list[torch.Tensor | None] = [None] * len(self.batches)
 
     def features(
-        self, start: int, layers: Sequence[int], progress: Progress, *, keep: bool = False
-    ) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-        """Go on from layer `start` up to each of `layers`: features (N, D), targets (N,) there.
+        self, start: int, layer: int, progress: Progress, *, keep: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Go on from layer `start` up to `layer`: features (N, D), targets (N,) there.
 
-        keep: hold the last layer's states, so that the next call can go on from it.
+        keep: hold the states there, so that the next call can go on from them.
         """
-        bounds = list(zip([start, *layers], layers, strict=False))
-        pieces = [(layer, self.backbone.piece(low, layer)) for low, layer in bounds]
-        features: dict[int, list[np.ndarray]] = {layer: [] for layer in layers}
-        targets = []
+        piece = self.backbone.piece(start, layer)
+        features, targets = [], []
         for n, batch in enumerate(self.batches):
             data = self._collate(batch)
             hidden = self.states[n] if self.states[n] is not None else data.pop("states", None)
             with torch.inference_mode():
-                for layer, piece in pieces:
-                    hidden = decode(piece, data, hidden)
-                    top = self.backbone.norm(hidden)
-                    features[layer].append(self._numbers(top, data, layer))
+                hidden = decode(piece, data, hidden)
+                features.append(self._numbers(self.backbone.norm(hidden), data, layer))
             self.states[n] = hidden if keep else None
             targets.append(self.probe.targets(data))
-            progress.add(int(data["attention_mask"].sum()) * (layers[-1] - start))
-        y = np.concatenate(targets)
-        return {layer: (np.concatenate(features.pop(layer)), y) for layer in layers}
+            progress.add(int(data["attention_mask"].sum()) * (layer - start))
+        return np.concatenate(features), np.concatenate(targets)
 
     def _numbers(self, hidden: torch.Tensor, data: dict[str, Any], layer: int) -> np.ndarray:
         """The probe's features; TrainingError where some are no numbers."""

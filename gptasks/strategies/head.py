@@ -8,9 +8,6 @@ from typing import ClassVar
 from gptasks.strategies.strategy import Fitted, Setup, Strategy, require_probe
 from gptasks.task import ProbeFit, Task
 
-FINALISTS = 2
-"""Layers that are fitted on all rows, after a few rows have ranked them."""
-
 
 @dataclass
 class Head(Strategy):
@@ -25,7 +22,7 @@ class Head(Strategy):
     layers: list[int] = field(default_factory=list)
     """Layers to choose from, counted from 1; empty: about ten from 40% of the depth upwards."""
 
-    choice_rows: int = field(default=1000, metadata={"minimum": 2})
+    choice_rows: int = field(default=500, metadata={"minimum": 2})
     """Most training and validation windows that choose the layer."""
 
     fit_rows: int = field(default=50_000, metadata={"minimum": 2})
@@ -57,10 +54,11 @@ class Head(Strategy):
                 batch_tokens=setup.batch_tokens,
                 seed=setup.seed,
             )
-            layer, fit = fit_head(
+            layer = next(iter(losses))
+            fit = fit_head(
                 probe,
                 backbone,
-                list(losses)[:FINALISTS],
+                layer,
                 setup.train,
                 setup.validation,
                 start=0,

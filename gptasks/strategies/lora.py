@@ -40,26 +40,25 @@ class Lora(Strategy):
     """Layers the head may read, counted from 1; one is chosen on validation and the backbone cut
     there. Empty: about ten from 40% of the depth upwards."""
 
-    depth: float = field(default=0.27, metadata={"minimum": 0.0, "maximum": 1.0})
+    depth: float = field(default=0.13, metadata={"minimum": 0.0, "maximum": 1.0})
     """Share of the backbone's layers, below the head, that get adapters; at least one layer."""
 
-    rank: int = field(default=8, metadata={"minimum": 1})
+    rank: int = field(default=16, metadata={"minimum": 1})
     """Rank of an adapter's two factors."""
 
-    alpha: int = field(default=16, metadata={"minimum": 1})
+    alpha: int = field(default=32, metadata={"minimum": 1})
     """An adapter's output is multiplied by alpha / rank."""
 
     dropout: float = field(default=0.0, metadata={"minimum": 0.0, "below": 1.0})
     """Share of an adapter's inputs set to zero while training."""
 
     targets: list[str] = field(default_factory=list)
-    """Names of the linear maps that get adapters; empty: PEFT's choice for the architecture,
-    which is the query and value projections."""
+    """Names of the linear maps that get adapters; empty: all of those in the layers."""
 
     probe: bool = True
     """Whether the head starts from a fit on frozen features, where the task offers one."""
 
-    choice_rows: int = field(default=1000, metadata={"minimum": 2})
+    choice_rows: int = field(default=500, metadata={"minimum": 2})
     """Most training and validation windows that choose the layer."""
 
     fit_rows: int = field(default=20_000, metadata={"minimum": 2})
@@ -131,10 +130,10 @@ class Lora(Strategy):
         least = next(iter(losses.values()))
         layer = max(k for k, loss in losses.items() if not loss > ALIKE * least)
         states = frozen[layer] = self._freeze(setup, layer)
-        _, fit = fit_head(
+        fit = fit_head(
             probe,
             states.backbone,
-            [layer],
+            layer,
             states.train,
             states.validation,
             start=states.split if states.is_cached else 0,
@@ -162,17 +161,10 @@ class Lora(Strategy):
     def _adapt(self, backbone: Backbone, layers: range) -> PeftModel:
         """Put adapters into the backbone's layers, in place."""
         from peft import LoraConfig, get_peft_model
-        from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as USUAL
 
-        family = backbone.model.config.model_type
-        targets = self.targets or list(USUAL.get(family, ()))
         linear = backbone.linear_maps(layers)
         known = sorted({name.rsplit(".", 1)[-1] for name in linear})
-        if not targets:
-            raise ConfigError(
-                f"PEFT knows no usual target for backbones of type {family!r}; set "
-                f"strategy.targets to some of: {listing(known)}."
-            )
+        targets = self.targets or known
         for target in targets:
             if target not in known:
                 raise ConfigError(

@@ -25,10 +25,11 @@ def test_only_adapters_and_head_are_trained(shape):
     training = Training()
     fitted = Lora(depth=0.5, layers=[4]).fit(setup(shape, training=training))
     # `merge_and_unload` has frozen all; what was trained is told by the facts.
-    maps = 1 if shape == "gpt2" else 2  # c_attn, or q_proj and v_proj
-    inputs, outputs = 32, {"llama": (32, 16), "gpt2": (96,)}[shape]
-    per_layer = sum(8 * (inputs + output) for output in outputs)
-    assert len(outputs) == maps
+    maps = {  # inputs and outputs of each linear map of a layer
+        "llama": [(32, 32), (32, 16), (32, 16), (32, 32), (32, 64), (32, 64), (64, 32)],
+        "gpt2": [(32, 96), (32, 32), (32, 128), (128, 32)],
+    }[shape]
+    per_layer = sum(16 * (inputs + outputs) for inputs, outputs in maps)
     assert fitted.facts["trained_parameters"] == 2 * per_layer + 2 * 32
     assert fitted.facts["adapted_layers"] == [3, 4]
 
@@ -118,7 +119,7 @@ def test_with_adapters_in_all_layers_there_is_no_trunk():
         batch = batch_of(train)
         model.task.loss(model.train()(batch), batch)[0].backward()
         trained = [n for n, p in model.named_parameters() if p.grad is not None]
-        assert sum("lora_A" in name for name in trained) == 8
+        assert sum("lora_A" in name for name in trained) == 4 * 7  # seven maps a layer
 
     Lora(depth=1.0, layers=[4]).fit(setup(training=Training(look)))
 

@@ -281,7 +281,7 @@ def test_another_configuration_in_a_run_folder_is_refused_with_the_difference(
     changes = ("trainer.epochs=3", "strategy.rank=4", "tracking=jsonl")
     assert cli.main(small(finished.parent / "reviews.csv", f"run={folder}", *changes)) == 2
     assert capsys.readouterr().err == (
-        f"gptasks: {folder} holds a run of another configuration: strategy.rank is 8 there and 4 "
+        f"gptasks: {folder} holds a run of another configuration: strategy.rank is 16 there and 4 "
         "here, trainer.epochs is 2.0 there and 3.0 here. Choose another run=DIR, or remove that "
         "folder.\n"
     )
