@@ -65,13 +65,14 @@ def main() -> None:
 
 
 def write_data(folder: Path, rows: int) -> None:
-    """The task's splits as csv files, train cut to `rows`."""
+    """The task's splits as csv files, train a sample of `rows`: the file is sorted by label."""
     from gptasks.config import compose
     from gptasks.data.splits import load_splits
 
     task = compose(["task=sentiment"]).task
+    sample = load_splits(task, limit=rows)["train"].rows
     for name, split in load_splits(task).items():
-        kept = split.rows[:rows] if name == "train" else split.rows
+        kept = sample if name == "train" else split.rows
         with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["text", "label"])

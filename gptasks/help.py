@@ -113,4 +113,6 @@ def _shown(value: object) -> str:
         return f"[{', '.join(map(_shown, value))}]"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_shown(item)}" for key, item in value.items()) + "}"
-    return repr(value) if isinstance(value, str) and not value.strip() else str(value)
+    if isinstance(value, str) and not (value.strip() and value.isprintable()):
+        return repr(value)
+    return str(value)

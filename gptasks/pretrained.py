@@ -53,7 +53,7 @@ def load_backbone(
     # On a processor the plain formula beats the fused kernel for short texts.
     if device.type == "cpu":
         model.config._attn_implementation = "eager"
-    backbone = Backbone(model, Tokenizer.prepared(tokenizer), name, origin)
+    backbone = Backbone(model, Tokenizer.prepared(tokenizer).without_words(), name, origin)
     with quiet_transformers():
         backbone.check()
     return backbone

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from gptasks.errors import BackboneError
+from gptasks.errors import BackboneError, ConfigError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -55,27 +55,57 @@ class Tokenizer:
         hf.truncation_side = truncation_side
         return Tokenizer(hf)
 
-    def with_pair_separator(self, separator: str) -> Tokenizer:
-        """This tokenizer with pairs written as first, `separator`, second.
+    def with_template(self, before: str, between: str, after: str) -> Tokenizer:
+        """This tokenizer with texts written as before, text, after; a pair with `between` inside.
 
-        The template is part of the saved tokenizer, so `tokenizer(first, second)` gives the same
-        ids in plain transformers. What the tokenizer puts before and after a single text, such as
-        a begin-of-text token, it puts around the pair.
+        The template is part of the saved tokenizer, so `tokenizer(text)` and
+        `tokenizer(first, second)` give the same ids in plain transformers, and truncation takes
+        from the texts alone. Its parts are turned into tokens apart from the text, so that a text
+        never changes how they are split. What the tokenizer puts around a single text, such as a
+        begin-of-text token, it puts around the template.
+        Raises ConfigError where the template leaves no token for a text, or ends in padding.
         """
-        between: list[int] = []
-        if separator:
-            between = self.hf(separator, add_special_tokens=False, split_special_tokens=False)[
-                "input_ids"
-            ]
-            if not between:
-                raise BackboneError(
-                    f"the separator {separator!r} has no token in this backbone's tokenizer; "
-                    "set task.separator to another text."
-                )
         hf = copy.deepcopy(self.hf)
-        before, after = _frame(hf)
-        _set_template(hf, before, between, after)
+        start, end = _frame(hf)
+        parts = [self._part(part) for part in (before, between, after)]
+        _set_template(hf, start + parts[0], parts[1], parts[2] + end)
+        taken = len(start) + sum(map(len, parts)) + len(end)
+        if taken >= hf.model_max_length:
+            raise ConfigError(
+                f"task.template takes {taken} tokens by itself, and task.max_length="
+                f"{hf.model_max_length} leaves none for a text; raise task.max_length, or shorten "
+                "task.template."
+            )
+        if parts[2] and (parts[2] + end)[-1] == self.pad_id:
+            raise ConfigError(
+                f"task.template ends in {hf.pad_token}, which is this backbone's padding too: "
+                "plain transformers would take it for that; end it in another word."
+            )
         return Tokenizer(hf)
+
+    def without_words(self) -> Tokenizer:
+        """This tokenizer without the words of a template, as a model saved for a task carries
+        them; special tokens around a text stay."""
+        special = set(self.hf.all_special_ids)
+        start, end = _frame(self.hf)
+        if special.issuperset(start + end):
+            return self
+        hf = copy.deepcopy(self.hf)
+        start, end = ([id for id in ids if id in special] for ids in (start, end))
+        _set_template(hf, start, [], end)
+        return Tokenizer(hf)
+
+    def _part(self, text: str) -> list[int]:
+        """The ids of a part of a template, which may spell out special tokens."""
+        if not text:
+            return []
+        ids = self.hf(text, add_special_tokens=False, split_special_tokens=False)["input_ids"]
+        if not ids:
+            raise BackboneError(
+                f"the part {text!r} of task.template has no token in this backbone's tokenizer; "
+                "write other words there."
+            )
+        return list(ids)
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer's files into `folder`."""

@@ -91,8 +91,8 @@ def test_any_text_arrives_as_typed(text: str) -> None:
     quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""  # quotes are Hydra's own
     if quoted or "${" in text:
         return
-    config = compose([TASK, f"task.separator={text}"], REGISTRY)
-    assert config.task.separator == text  # type: ignore[attr-defined]
+    config = compose([TASK, f"task.label={text}"], REGISTRY)
+    assert config.task.label == text  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

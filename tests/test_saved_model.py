@@ -111,7 +111,7 @@ def test_a_stranger_without_gptasks_opens_it(tmp_path: Path):
 @pytest.mark.parametrize("shape", ["llama", "gpt2"])
 @torch.no_grad()
 def test_a_pair_is_read_the_same_by_plain_transformers(shape: str, tmp_path: Path):
-    model = trained(shape, text_pair="second", separator=" => ")
+    model = trained(shape, text_pair="second", template="from {text} => {text_pair}.")
     rows = [("it rains", "it is wet"), ("a", "b"), ("one", END)]
     windows = [
         {"input_ids": model.backbone.tokenizer.encode(first, second).ids} for first, second in rows

@@ -18,7 +18,7 @@ from transformers import (
     Qwen2Tokenizer,
 )
 
-from gptasks.errors import BackboneError
+from gptasks.errors import BackboneError, ConfigError
 from gptasks.tokenizer import Tokenizer
 
 END = "<|endoftext|>"
@@ -103,7 +103,7 @@ def test_a_begin_of_text_token_is_kept_for_texts_and_for_pairs(cls: Any, flags: 
     tokenizer = Tokenizer.prepared(hf)
     spaced = [260] if cls is LlamaTokenizer else []  # its words begin with "▁"
     assert tokenizer.encode("ab").ids == [*before, *spaced, 65, 66]
-    pair = tokenizer.with_pair_separator("!").encode("ab", "c").ids
+    pair = tokenizer.with_template("", "!", "").encode("ab", "c").ids
     assert pair == [*before, *spaced, 65, 66, *spaced, 1, *spaced, 67]
 
 
@@ -121,7 +121,7 @@ def test_an_end_of_text_token_that_pads_too_is_never_appended(cls: Any, flags: d
         )
     else:
         assert ends == 66
-    assert tokenizer.pad_id not in tokenizer.with_pair_separator("!").encode("ab", "c").ids[1:]
+    assert tokenizer.pad_id not in tokenizer.with_template("", "!", "").encode("ab", "c").ids[1:]
 
 
 @pytest.mark.parametrize("cls", FAMILIES)
@@ -131,7 +131,7 @@ def test_plain_transformers_gives_the_same_ids(
     cls: Any, flags: dict[str, bool], model_type: str, tmp_path: Path
 ):
     """GPT-NeoX's own class would forget the template of a pair when it is opened."""
-    tokenizer = Tokenizer.prepared(family(cls, **flags)).limited(40).with_pair_separator(" | ")
+    tokenizer = Tokenizer.prepared(family(cls, **flags)).limited(40).with_template("", " | ", "")
     AutoConfig.for_model(model_type).save_pretrained(tmp_path)
     plain = reopened(tokenizer, tmp_path)
     assert plain("good", "or bad")["input_ids"] == tokenizer.encode("good", "or bad").ids
@@ -141,25 +141,44 @@ def test_plain_transformers_gives_the_same_ids(
 
 
 def test_a_pair_is_first_separator_second():
-    tokenizer = byte_tokenizer().with_pair_separator(" -> ")
+    tokenizer = byte_tokenizer().with_template("", " -> ", "")
     assert tokenizer.encode("a", "b").ids == byte_tokenizer().encode("a -> b").ids
     assert tokenizer.encode("a").ids == [65]
-    assert byte_tokenizer().with_pair_separator("").encode("a", "b").ids == [65, 66]
+    assert byte_tokenizer().with_template("", "", "").encode("a", "b").ids == [65, 66]
 
 
-def test_a_special_token_may_be_the_separator():
-    assert byte_tokenizer().with_pair_separator(END).encode("a", "b").ids == [65, 0, 66]
+def test_a_template_may_spell_out_a_special_token():
+    assert byte_tokenizer().with_template("", END, "").encode("a", "b").ids == [65, 0, 66]
 
 
-def test_a_separator_without_a_token_is_refused():
+def test_a_template_does_not_end_in_padding():
+    """Plain transformers finds the last token by skipping pad ids."""
+    with pytest.raises(ConfigError, match=r"template ends in <\|endoftext\|>.*another word"):
+        byte_tokenizer().with_template("", "", f" so{END}")
+    assert byte_tokenizer().with_template("", "", f"{END}!").encode("a").ids == [65, 0, 1]
+
+
+@pytest.mark.parametrize("cls", FAMILIES)
+@pytest.mark.parametrize("flags", [{}, BOS])
+def test_a_backbone_saved_for_another_task_is_read_without_its_words(
+    cls: Any, flags: dict[str, bool], tmp_path: Path
+):
+    fresh = Tokenizer.prepared(family(cls, **flags))
+    saved = reopened(fresh.with_template("a text: ", "|", " is"), tmp_path)
+    again = Tokenizer.prepared(saved).without_words()
+    assert again.encode("ab").ids == fresh.encode("ab").ids
+    assert fresh.without_words() is fresh
+
+
+def test_a_part_of_a_template_without_a_token_is_refused():
     from tokenizers import normalizers
 
     tokenizer = byte_tokenizer()
     tokenizer.hf.backend_tokenizer.normalizer = normalizers.Strip()
     with pytest.raises(
-        BackboneError, match=r"separator '\\n' has no token .* set task\.separator to another"
+        BackboneError, match=r"part '\\n' of task\.template has no token .* write other words"
     ):
-        tokenizer.with_pair_separator("\n")
+        tokenizer.with_template("", "\n", "")
 
 
 def test_pads_of_a_plain_batch_stand_on_the_right(tmp_path: Path):
@@ -186,8 +205,9 @@ def test_a_long_text_is_cut_on_the_side_asked_for_and_counted(
 @pytest.mark.parametrize(
     ("side", "text"), [("right", "abcd|xy"), ("left", "cdef|xy")], ids=["right", "left"]
 )
-def test_the_longer_of_a_pair_is_cut_and_the_separator_stays(side: str, text: str, tmp_path: Path):
-    tokenizer = byte_tokenizer().limited(7, side).with_pair_separator("|")
+def test_the_longer_of_a_pair_is_cut_and_the_template_stays(side: str, text: str, tmp_path: Path):
+    tokenizer = byte_tokenizer().limited(10, side).with_template("<", "|", "=>")
+    text = f"<{text}=>"
     expected = byte_tokenizer().encode(text).ids
     assert tokenizer.encode("abcdef", "xy") == (expected, 2)
     plain = reopened(tokenizer, tmp_path)
@@ -202,7 +222,7 @@ def test_a_begin_of_text_token_outlasts_truncation():
 def test_limits_and_templates_leave_the_tokenizer_they_start_from_alone():
     tokenizer = byte_tokenizer()
     tokenizer.limited(2, "left")
-    tokenizer.with_pair_separator("|")
+    tokenizer.with_template("", "|", "")
     assert tokenizer.encode("abc") == ([65, 66, 67], 0)
     assert tokenizer.encode("a", "b").ids == [65, 66]
 

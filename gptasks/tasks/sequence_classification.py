@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from gptasks.errors import DataError, listing, suggest
 from gptasks.task import Layout, Prediction, Probe, Row, Task
+from gptasks.tasks.template import template_parts
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -43,8 +44,10 @@ class SequenceClassification(Task):
     label: str = "label"
     """Column with the label."""
 
-    separator: str = "\n"
-    """What stands between the two texts of a pair."""
+    template: str | None = None
+    """How the model is shown a text: words around {text}, and {text_pair} for a pair. The head
+    reads the last token, so words after the text, such as "{text} The movie is", let the model
+    draw its conclusion first. Null is the bare text, or the two texts on a line each."""
 
     pooling: str = field(default="last", metadata={"choices": ("last", "mean")})
     """The state the head reads: the last real token's, or the mean over all real tokens."""
@@ -57,6 +60,10 @@ class SequenceClassification(Task):
 
     select: str = "log_loss"
     """The metric that chooses the best model, on validation; log loss is the least noisy."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a template that can't be filled with this task's texts."""
+        self._template()
 
     # -- rows -----------------------------------------------------------------------------
 
@@ -80,8 +87,8 @@ class SequenceClassification(Task):
         return self.read_input(row)
 
     def key(self, row: Row) -> str:
-        """The text, or both texts of a pair."""
-        return self.separator.join(self._texts(row))
+        """The text, or both texts of a pair on a line each."""
+        return "\n".join(self._texts(row))
 
     def reference(self, row: Row) -> str | None:
         """The row's label; None if it has none."""
@@ -134,11 +141,9 @@ class SequenceClassification(Task):
     # -- tokens ---------------------------------------------------------------------------
 
     def tokenizer(self, tokenizer: Tokenizer) -> Tokenizer:
-        """Carry length, cutting side and the template of a pair in the tokenizer."""
+        """Carry length, cutting side and template in the tokenizer."""
         tokenizer = tokenizer.limited(self.max_length, self.truncation_side)
-        return (
-            tokenizer if self.text_pair is None else tokenizer.with_pair_separator(self.separator)
-        )
+        return tokenizer.with_template(*self._template())
 
     def encode(self, row: Row, tokenizer: Tokenizer) -> Iterator[dict[str, Any]]:
         """One window. No end-of-text token is added: plain transformers skips it when it is the
@@ -220,6 +225,10 @@ class SequenceClassification(Task):
             "majority": majority(labelled(train)[1], len(texts), self.labels),
             "tfidf": tfidf(labelled(train), labelled(validation), texts, self.labels),
         }
+
+    def _template(self) -> tuple[str, str, str]:
+        """What stands before, between and after the texts."""
+        return template_parts(self.template, ["text", "text_pair"][: len(self._columns())])
 
     def _columns(self) -> list[str]:
         return [self.text] if self.text_pair is None else [self.text, self.text_pair]

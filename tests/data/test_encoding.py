@@ -54,7 +54,7 @@ def test_the_ledger_counts_rows_and_tokens_cut_on_either_side(side: str):
 
 
 def test_the_ledger_counts_what_a_pair_loses():
-    kind = task(text_pair="second", max_length=5, separator="|")
+    kind = task(text_pair="second", max_length=5, template="{text}|{text_pair}")
     found = encoded(kind, rows("abcdef", second="xyz"))  # 6 + 1 + 3 tokens
     assert found.ledger == Ledger(rows=1, rows_cut=1, tokens=5, tokens_lost=5)
 

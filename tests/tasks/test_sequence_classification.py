@@ -11,7 +11,7 @@ import pytest
 import torch
 from tiny_models import backbone
 
-from gptasks.errors import DataError
+from gptasks.errors import ConfigError, DataError
 from gptasks.task import Prediction, Row
 from gptasks.tasks.logistic import LogisticProbe
 from gptasks.tasks.sequence_classification import METRICS, SequenceClassification
@@ -122,7 +122,7 @@ def test_labels_of_any_type_become_texts(value: Any, label: str):
 
 def test_the_key_of_a_row_is_its_texts():
     assert task().key(row("a")) == "a"
-    assert task(text_pair="b", separator=" | ").key(row("a", b="c")) == "a | c"
+    assert task(text_pair="b", template="{text}|{text_pair}").key(row("a", b="c")) == "a\nc"
     assert task().key(row(3)) == "3"
 
 
@@ -227,8 +227,8 @@ def test_long_texts_are_cut_and_what_is_lost_is_counted(side: str, ids: list[int
     assert windows(kind, row("abcd", "bad")) == [{"input_ids": ids, "lost": 2, "label": 0}]
 
 
-def test_a_pair_is_encoded_with_its_separator():
-    kind = task(labels=["x", "y"], text_pair="b", separator="!", max_length=4)
+def test_a_pair_is_encoded_in_its_template():
+    kind = task(labels=["x", "y"], text_pair="b", template="{text}!{text_pair}", max_length=4)
     assert windows(kind, row("abcdef", "x", b="g")) == [
         {"input_ids": [65, 66, 1, 71], "lost": 4, "label": 0}
     ]
@@ -328,3 +328,57 @@ def test_baselines_never_look_at_the_labels_of_the_test(caplog: pytest.LogCaptur
     assert [p.value for p in found["tfidf"]] == ["good", "bad"]
     assert found["majority"][0].scores == {"bad": 20 / 41, "good": 21 / 41}
     assert not caplog.records
+
+
+# -- template -----------------------------------------------------------------------------
+
+
+def test_the_template_stands_around_the_text_and_outlasts_truncation():
+    kind = task(labels=["x", "y"], template="<{text}=>", max_length=6)
+    assert windows(kind, row("abcdef", "x")) == [
+        {"input_ids": [28, 65, 66, 67, 29, 30], "lost": 3, "label": 0}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("template", "pair", "parts"),
+    [
+        (None, None, ("", "", "")),
+        (None, "b", ("", "\n", "")),
+        ("{text}", None, ("", "", "")),
+        ("Review: {text} It is", None, ("Review: ", "", " It is")),
+        ("{{{text}}}", None, ("{", "", "}")),
+        ("1 {text} 2 {text_pair} 3", "b", ("1 ", " 2 ", " 3")),
+    ],
+)
+def test_the_parts_of_a_template(template: str | None, pair: str | None, parts: tuple[str, ...]):
+    assert task(template=template, text_pair=pair)._template() == parts
+
+
+@pytest.mark.parametrize(
+    ("template", "pair", "message"),
+    [
+        ("{txt} is", None, r"task\.template has no text \{txt\} .*; did you mean 'text'\?"),
+        ("{0}", None, r"has no text \{0\} to fill in; it has \{text\}"),
+        ("is", None, r"must hold \{text\}, once; got 'is'"),
+        ("", None, r"must hold \{text\}, once; got ''"),
+        ("{text} {text}", None, r"must hold \{text\}, once; got"),
+        ("{text}", "b", r"must hold \{text\} \{text_pair\}, once and in that order; got"),
+        ("{text_pair} {text}", "b", r"once and in that order; got"),
+        ("{text_pair} {text}", None, r"has no text \{text_pair\} to fill in"),
+        ("{text", None, r"task\.template can't be read: .*; write a brace .* twice"),
+        ("{text:>3}", None, r"can't be read: \{text\} takes no format"),
+        ("{text!r}", None, r"can't be read: \{text\} takes no format"),
+    ],
+)
+def test_a_template_that_can_not_be_filled_is_refused(
+    template: str, pair: str | None, message: str
+):
+    with pytest.raises(ConfigError, match=message):
+        task(template=template, text_pair=pair)
+
+
+def test_a_template_that_leaves_no_token_for_the_text_is_refused():
+    kind = task(template="{text} is it", max_length=6)
+    with pytest.raises(ConfigError, match=r"takes 6 tokens.*task\.max_length=6 leaves none"):
+        kind.tokenizer(backbone().tokenizer)
