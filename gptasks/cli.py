@@ -7,6 +7,8 @@ import contextlib
 import errno
 import logging
 import os
+import shlex
+import signal
 import sys
 import threading
 import unicodedata
@@ -23,7 +25,7 @@ logger = logging.getLogger("gptasks")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; gives its exit code.
 
-    0: done; 1: a sound run failed; 2: the input was wrong; 130: stopped by Ctrl-C.
+    0: done; 1: a sound run failed; 2: the input was wrong; 130: stopped by Ctrl-C; 143: by SIGTERM.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     verb = ""
@@ -39,9 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             return error.exit_code
         except SystemExit as error:  # argparse has shown a verb's --help
             return int(error.code or 0)
-        except KeyboardInterrupt:
-            _say(f"stopped{'; repeat the same command to go on' * (verb == 'train')}.")
-            return 130
+        except KeyboardInterrupt as stop:
+            again = shlex.join(["python", "-m", "gptasks", *arguments])
+            if os.environ.get("RANK", "0") == "0":
+                _say(
+                    f"stopped {stop}".rstrip() + (f"; to go on: {again}" * (verb == "train") or ".")
+                )
+            return 128 + getattr(stop, "number", signal.SIGINT)
         except BrokenPipeError:  # the reader of our output left, as `| head` does
             _drop_stdout()
         except OSError as error:
@@ -108,8 +114,9 @@ def _sure_to_stop() -> Iterator[None]:
     before = sys.unraisablehook
 
     def hook(unraisable: sys.UnraisableHookArgs) -> None:
-        if unraisable.exc_type is KeyboardInterrupt:
-            threading.Timer(0.1, _thread.interrupt_main).start()  # after this hook is done
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            number = getattr(unraisable.exc_value, "number", signal.SIGINT)
+            threading.Timer(0.1, _thread.interrupt_main, [number]).start()  # after this hook
         else:
             before(unraisable)
 

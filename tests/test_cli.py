@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -209,7 +210,12 @@ def test_signs_that_steer_a_terminal_are_written_out() -> None:
 # -- stops --------------------------------------------------------------------------------
 
 
-def test_ctrl_c_ends_a_training_with_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
+)
+def test_a_stopped_training_is_kept_and_says_how_to_go_on(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
     data = write_csv(tmp_path / "films.csv", films())
     argv = [*OWN, "strategy=lora", f"task.data.train={data}", "trainer.epochs=9999", "run=stopped",
             "trainer.patience=0"]  # fmt: skip
@@ -223,12 +229,16 @@ def test_ctrl_c_ends_a_training_with_one_line(tmp_path: Path) -> None:
         told.append(line)
         if line.startswith("step 2:"):
             break
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, rest = process.communicate(timeout=30)
     told += rest.splitlines(keepends=True)
-    assert process.returncode == 130, "".join(told)
+    assert process.returncode == code, "".join(told)
     assert out == ""
-    assert told[-1] == "gptasks: stopped; repeat the same command to go on.\n"
+    stopped = re.fullmatch(r"gptasks: stopped after step (\d+) of \d+; to go on: (.*)\n", told[-1])
+    assert stopped, told[-1]
+    assert shlex.split(stopped[2]) == ["python", "-m", "gptasks", *argv]
+    kept = json.loads(Path("stopped/checkpoints/last/state.json").read_text())
+    assert kept["state"]["step"] == int(stopped[1]) >= 2
     assert [line for line in told if re.search("Traceback|Interrupt|Error", line)] == []
     assert Path("stopped/config.yaml").is_file()
     assert not Path("stopped/results.json").exists()

@@ -32,6 +32,7 @@ from gptasks.training.checkpoint import Checkpoints
 from gptasks.training.continuation import Curves, Memory, check_same_data
 from gptasks.training.processes import Processes
 from gptasks.training.results import collect, info, tell
+from gptasks.training.stopping import Stopping
 
 if TYPE_CHECKING:
     from torch import nn
@@ -71,7 +72,8 @@ def train(config: RunConfig) -> Path:
         return folder.path
     try:
         tracker = SafeTracker(config.tracking) if processes.is_first else None
-        _Session(config, folder, processes, tracker).carry_out()
+        with Stopping() as stopping:
+            _Session(config, folder, processes, tracker, stopping).carry_out()
     finally:
         folder.release()
     return folder.path
@@ -81,11 +83,17 @@ class _Session:
     """The steps of one run, in order."""
 
     def __init__(
-        self, config: RunConfig, folder: RunFolder, processes: Processes, tracker: Tracker | None
+        self,
+        config: RunConfig,
+        folder: RunFolder,
+        processes: Processes,
+        tracker: Tracker | None,
+        stopping: Stopping,
     ) -> None:
         self.config, self.folder, self.processes = config, folder, processes
         self.tracker = tracker
         """Only the first process, which alone writes, has one."""
+        self.stopping = stopping
         self.task: Task = config.task
         self.seconds: dict[str, float] = {}
         self.started = time.monotonic()
@@ -194,6 +202,7 @@ class _Session:
             seed=seed,
             history=Curves(self.folder.history(), self.tracker),
             checkpoints=checkpoints,
+            stopping=self.stopping,
         )
         setup = Setup(
             task=task,

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from gptasks.training.plan import Plan, adamw
 from gptasks.training.processes import Processes
 from gptasks.training.sentinels import check_best, check_gradient, check_loss, check_trainable
 from gptasks.training.state import History, State
+from gptasks.training.stopping import Stopped, Stopping
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +58,7 @@ class Trainer:
     seed: int
     history: History
     checkpoints: Checkpoints
+    stopping: Stopping = field(default_factory=Stopping)
 
     def fit(
         self, model: nn.Module, train: Sequence[Window], validation: Sequence[Window]
@@ -111,7 +114,10 @@ class _Loop:
         started = time.monotonic() - self.state.seconds
         if self.state.step == 0:
             self._validate()
-        with Progress("training", self.plan.tokens, done=self.state.tokens) as progress:
+        with (
+            Progress("training", self.plan.tokens, done=self.state.tokens) as progress,
+            self.trainer.stopping.patient(),
+        ):
             self._steps(progress, started)
         self._load_best()
         self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False).eval()
@@ -134,9 +140,12 @@ class _Loop:
             is_validated = self.plan.is_validated(state.step)
             if is_validated:
                 self._validate()
-            if is_validated or self._is_due(now - saved):
+            is_due, wish = self._asked(now - saved)
+            if is_validated or is_due or wish:
                 self._save()
                 saved = time.monotonic()
+            if wish:
+                raise Stopped(wish, f"after step {state.step} of {self.plan.total}")
 
     def _step(self, batches: Sequence[Sequence[int]]) -> dict[str, float]:
         """One update from this process' batches; gives the point of the training curve."""
@@ -207,10 +216,12 @@ class _Loop:
         best = Checkpoint(tensors, {"step": state.step})
         self.processes.first(lambda: trainer.checkpoints.save(f"{BEST}{state.step}", best))
 
-    def _is_due(self, seconds: float) -> bool:
-        """Whether in some process the last checkpoint is old enough for another one."""
-        limit = self.options.checkpoint_every * 60
-        return limit > 0 and self.processes.sum(seconds > limit)[0] > 0
+    def _asked(self, seconds: float) -> tuple[bool, int]:
+        """Whether in some process the last checkpoint is old enough for another one; and the
+        signal that told some process to stop, 0 where there was none."""
+        limit, wish = self.options.checkpoint_every * 60, self.trainer.stopping.wish or 0
+        late, told = self.processes.sum(0 < limit < seconds, wish)
+        return late > 0, wish or (signal.SIGTERM if told else 0)
 
     def _is_stale(self) -> bool:
         """Whether validation has not improved for as long as `patience` allows."""

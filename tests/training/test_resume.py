@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from gptasks.tasks.logistic import LogisticProbe
 from gptasks.training import session, trainer
 from gptasks.training.checkpoint import Checkpoints
 from gptasks.training.session import train
+from gptasks.training.stopping import Stopped
 
 HARD = (
     "strategy.dropout=0.2",
@@ -112,6 +114,26 @@ def test_a_run_stopped_many_times_still_gets_there(data, whole):
     found = remains(run(data, "trainer.checkpoint_every=1e-6"))
     for key in ("history", "model/model.safetensors", "predictions/test.jsonl"):
         assert found[key] == whole[key]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_the_step_end_and_be_kept(number, data, whole, monkeypatch):
+    """Without checkpoints on time: the one that is gone on from is the signal's own."""
+    real, count = trainer._Loop._step, 0
+
+    def signalled(*arguments):
+        nonlocal count
+        count += 1
+        if count == 5:
+            signal.raise_signal(number)
+        return real(*arguments)
+
+    monkeypatch.setattr(trainer._Loop, "_step", signalled)
+    with pytest.raises(Stopped, match=r"^after step 5 of \d+$") as told:
+        run(data)
+    assert told.value.number == number
+    assert remains(run(data)) == whole
+    assert count == int(str(told.value).split()[-1])  # no step was made twice
 
 
 def test_nothing_is_done_twice(data, caplog, monkeypatch):

@@ -1,0 +1,49 @@
+"""Signals are heard while a run goes on, and wait for the step's end where that is asked."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import pytest
+
+from gptasks.training.stopping import SIGNALS, Stopped, Stopping
+
+
+def handlers() -> list[object]:
+    return [signal.getsignal(number) for number in SIGNALS]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_stops_at_once(number: signal.Signals):
+    before = handlers()
+    with pytest.raises(Stopped) as stopped, Stopping():
+        signal.raise_signal(number)
+    assert stopped.value.number == number
+    assert isinstance(stopped.value, KeyboardInterrupt)  # passes through what catches Exception
+    assert handlers() == before
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_first_signal_waits_for_who_is_patient_and_the_second_does_not(number: signal.Signals):
+    with Stopping() as stopping:
+        with stopping.patient():
+            signal.raise_signal(number)
+            assert stopping.wish == number
+            with pytest.raises(Stopped):
+                signal.raise_signal(number)
+        with pytest.raises(Stopped):  # nobody is patient any more
+            signal.raise_signal(number)
+
+
+def test_elsewhere_than_in_the_main_thread_signals_are_left_alone():
+    before, found = handlers(), []
+
+    def run() -> None:
+        with Stopping():
+            found.append(handlers())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert found == [before]
