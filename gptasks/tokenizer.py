@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,6 +12,23 @@ from gptasks.errors import BackboneError, ConfigError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+TEMPLATE = "TemplateProcessing"
+"""The tokenizers library's word for a template, in tokenizer.json."""
+
+WORDS = ("[TASK_BEFORE]", "[TASK_BETWEEN]", "[TASK_AFTER]")
+START, END = "[START]", "[END]"
+"""Names, in that template, of a task's words and of what the tokenizer adds by itself; by them
+the words can be taken out again."""
+
+
+class Words(NamedTuple):
+    """The ids of a task's template."""
+
+    before: list[int]
+    between: list[int]
+    after: list[int]
 
 
 class Encoded(NamedTuple):
@@ -65,18 +83,18 @@ class Tokenizer:
         begin-of-text token, it puts around the template.
         Raises ConfigError where the template leaves no token for a text, or ends in padding.
         """
-        hf = copy.deepcopy(self.hf)
+        hf = copy.deepcopy(self.without_words().hf)
         start, end = _frame(hf)
-        parts = [self._part(part) for part in (before, between, after)]
-        _set_template(hf, start + parts[0], parts[1], parts[2] + end)
-        taken = len(start) + sum(map(len, parts)) + len(end)
+        words = Words(*(self._part(part) for part in (before, between, after)))
+        _set_template(hf, start, end, words)
+        taken = len(start) + sum(map(len, words)) + len(end)
         if taken >= hf.model_max_length:
             raise ConfigError(
-                f"task.template takes {taken} tokens by itself, and task.max_length="
-                f"{hf.model_max_length} leaves none for a text; raise task.max_length, or shorten "
-                "task.template."
+                f"what stands around a text (task.template, and this backbone's own tokens) takes "
+                f"{taken} tokens, and task.max_length={hf.model_max_length} leaves none for the "
+                "text; raise task.max_length, or shorten task.template."
             )
-        if parts[2] and (parts[2] + end)[-1] == self.pad_id:
+        if (words.after + end)[-1:] == [self.pad_id]:
             raise ConfigError(
                 f"task.template ends in {hf.pad_token}, which is this backbone's padding too: "
                 "plain transformers would take it for that; end it in another word."
@@ -84,26 +102,25 @@ class Tokenizer:
         return Tokenizer(hf)
 
     def without_words(self) -> Tokenizer:
-        """This tokenizer without the words of a template, as a model saved for a task carries
-        them; special tokens around a text stay."""
-        special = set(self.hf.all_special_ids)
-        start, end = _frame(self.hf)
-        if special.issuperset(start + end):
+        """This tokenizer without the template that `with_template` gave it, as a model saved for
+        a task carries it; what the tokenizer itself puts around a text stays."""
+        own = _own_frame(self.hf)
+        if own is None:
             return self
         hf = copy.deepcopy(self.hf)
-        start, end = ([id for id in ids if id in special] for ids in (start, end))
-        _set_template(hf, start, [], end)
+        _set_template(hf, *own, Words([], [], []))
         return Tokenizer(hf)
 
     def _part(self, text: str) -> list[int]:
         """The ids of a part of a template, which may spell out special tokens."""
         if not text:
             return []
-        ids = self.hf(text, add_special_tokens=False, split_special_tokens=False)["input_ids"]
+        options = {"add_special_tokens": False, "split_special_tokens": False, "verbose": False}
+        ids = self.hf(text, **options)["input_ids"]
         if not ids:
             raise BackboneError(
-                f"the part {text!r} of task.template has no token in this backbone's tokenizer; "
-                "write other words there."
+                f"{text!r}, which task.template puts beside a text, has no token in this "
+                "backbone's tokenizer; set task.template to other words."
             )
         return list(ids)
 
@@ -136,7 +153,8 @@ class Tokenizer:
             )
         before, after = _frame(hf)
         if after and after[-1] == hf.pad_token_id:
-            _set_template(hf, before, [], [id for id in after if id != hf.pad_token_id])
+            after = [id for id in after if id != hf.pad_token_id]
+            _set_template(hf, before, after, Words([], [], []))
         return cls(hf)
 
 
@@ -163,30 +181,42 @@ def _plain(hf: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
 
 def _frame(hf: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
     """The ids that `hf` puts before and after a single text."""
-    bare = hf("a", add_special_tokens=False)["input_ids"]
-    whole = hf("a")["input_ids"]
+    bare = hf("a", add_special_tokens=False, verbose=False)["input_ids"]
+    whole = hf("a", verbose=False)["input_ids"]
     starts = [i for i in range(len(whole)) if whole[i : i + len(bare)] == bare]
     start = starts[0] if starts else 0
     return whole[:start], whole[start + len(bare) :]
 
 
 def _set_template(
-    hf: PreTrainedTokenizerBase, before: list[int], between: list[int], after: list[int]
+    hf: PreTrainedTokenizerBase, start: list[int], end: list[int], words: Words
 ) -> None:
-    """Make `hf` write before, text, after; and before, first, between, second, after."""
+    """Make `hf` write start, before, text, after, end; and a pair with `between` inside."""
     from tokenizers.processors import TemplateProcessing
 
-    parts = {"[BEFORE]": before, "[BETWEEN]": between, "[AFTER]": after}
+    parts = dict(zip((START, *WORDS, END), (start, *words, end), strict=True))
     used = {name: ids for name, ids in parts.items() if ids}
 
     def template(*names: str) -> str:
         return " ".join(name for name in names if name.startswith("$") or name in used)
 
+    before, between, after = WORDS
     hf.backend_tokenizer.post_processor = TemplateProcessing(
-        single=template("[BEFORE]", "$A", "[AFTER]"),
-        pair=template("[BEFORE]", "$A", "[BETWEEN]", "$B", "[AFTER]"),
+        single=template(START, before, "$A", after, END),
+        pair=template(START, before, "$A", between, "$B", after, END),
         special_tokens=[
             {"id": name, "ids": ids, "tokens": hf.convert_ids_to_tokens(ids)}
             for name, ids in used.items()
         ],
     )
+
+
+def _own_frame(hf: PreTrainedTokenizerBase) -> tuple[list[int], list[int]] | None:
+    """What a tokenizer that carries a task's words puts around a text by itself; None where it
+    carries none."""
+    processor = json.loads(hf.backend_tokenizer.to_str())["post_processor"] or {}
+    named = processor.get("special_tokens", {}) if processor.get("type") == TEMPLATE else {}
+    if not named.keys() & set(WORDS):
+        return None
+    start, end = (list(named.get(name, {"ids": []})["ids"]) for name in (START, END))
+    return start, end

@@ -158,16 +158,34 @@ def test_a_template_does_not_end_in_padding():
     assert byte_tokenizer().with_template("", "", f"{END}!").encode("a").ids == [65, 0, 1]
 
 
+TEMPLATES = [
+    ("a text: ", "|", " is"),
+    (f"{END}a", "|", " is"),  # special tokens go with the words, and none changes sides
+    ("", "|", f"{END} is"),
+    ("", "|", ""),
+]
+
+
 @pytest.mark.parametrize("cls", FAMILIES)
 @pytest.mark.parametrize("flags", [{}, BOS])
+@pytest.mark.parametrize("template", TEMPLATES)
 def test_a_backbone_saved_for_another_task_is_read_without_its_words(
-    cls: Any, flags: dict[str, bool], tmp_path: Path
+    cls: Any, flags: dict[str, bool], template: tuple[str, str, str], tmp_path: Path
 ):
     fresh = Tokenizer.prepared(family(cls, **flags))
-    saved = reopened(fresh.with_template("a text: ", "|", " is"), tmp_path)
+    saved = reopened(fresh.with_template(*template), tmp_path)
     again = Tokenizer.prepared(saved).without_words()
     assert again.encode("ab").ids == fresh.encode("ab").ids
+    other = ("<", ">", "!")
+    expected = fresh.with_template(*other).encode("ab", "c").ids
+    assert Tokenizer.prepared(saved).with_template(*other).encode("ab", "c").ids == expected
     assert fresh.without_words() is fresh
+
+
+def test_the_words_of_a_template_are_turned_into_tokens_quietly(capfd: pytest.CaptureFixture[str]):
+    with pytest.raises(ConfigError, match=r"takes 51 tokens, and task\.max_length=8 leaves none"):
+        byte_tokenizer().limited(8).with_template("", "", " so" * 17)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_part_of_a_template_without_a_token_is_refused():
@@ -176,7 +194,8 @@ def test_a_part_of_a_template_without_a_token_is_refused():
     tokenizer = byte_tokenizer()
     tokenizer.hf.backend_tokenizer.normalizer = normalizers.Strip()
     with pytest.raises(
-        BackboneError, match=r"part '\\n' of task\.template has no token .* write other words"
+        BackboneError,
+        match=r"'\\n', which task\.template puts .* has no token .* set task\.template",
     ):
         tokenizer.with_template("", "\n", "")
 

@@ -47,7 +47,8 @@ class SequenceClassification(Task):
     template: str | None = None
     """How the model is shown a text: words around {text}, and {text_pair} for a pair. The head
     reads the last token, so words after the text, such as "{text} The movie is", let the model
-    draw its conclusion first. Null is the bare text, or the two texts on a line each."""
+    draw its conclusion first. A line break is \\n in double quotes. Null is the bare text, or the
+    two texts on a line each."""
 
     pooling: str = field(default="last", metadata={"choices": ("last", "mean")})
     """The state the head reads: the last real token's, or the mean over all real tokens."""

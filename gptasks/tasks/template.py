@@ -20,13 +20,20 @@ def template_parts(template: str | None, names: Sequence[str]) -> tuple[str, str
     """
     if template is None:
         return "", "\n" if len(names) > 1 else "", ""
+    if "\\n" in template:
+        raise ConfigError(
+            "task.template holds a backslash and an n, where a line break may be meant; in YAML "
+            "and on a command line that is \\n within double quotes: task.template='\"…\\n…\"'"
+        )
     words, found = [""], []
     try:
         for literal, name, form, conversion in Formatter().parse(template):
             words[-1] += literal
             if name is not None:
                 if form or conversion:
-                    raise ValueError(f"{{{name}}} takes no format")
+                    raise ConfigError(
+                        f"task.template: {{{name}}} takes no format; got {template!r}"
+                    )
                 found.append(name)
                 words.append("")
     except ValueError as error:

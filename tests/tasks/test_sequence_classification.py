@@ -367,8 +367,9 @@ def test_the_parts_of_a_template(template: str | None, pair: str | None, parts: 
         ("{text_pair} {text}", "b", r"once and in that order; got"),
         ("{text_pair} {text}", None, r"has no text \{text_pair\} to fill in"),
         ("{text", None, r"task\.template can't be read: .*; write a brace .* twice"),
-        ("{text:>3}", None, r"can't be read: \{text\} takes no format"),
-        ("{text!r}", None, r"can't be read: \{text\} takes no format"),
+        ("{text:>3}", None, r"task\.template: \{text\} takes no format; got"),
+        (r"{text}\n so", None, r"a backslash and an n, where a line break may be meant"),
+        ("{text!r}", None, r"task\.template: \{text\} takes no format; got"),
     ],
 )
 def test_a_template_that_can_not_be_filled_is_refused(
@@ -380,5 +381,5 @@ def test_a_template_that_can_not_be_filled_is_refused(
 
 def test_a_template_that_leaves_no_token_for_the_text_is_refused():
     kind = task(template="{text} is it", max_length=6)
-    with pytest.raises(ConfigError, match=r"takes 6 tokens.*task\.max_length=6 leaves none"):
+    with pytest.raises(ConfigError, match=r"takes 6 tokens, and task\.max_length=6 leaves none"):
         kind.tokenizer(backbone().tokenizer)
