@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gptasks.config import RunConfig, compose, from_resolved
 from gptasks.data.encoding import encode_rows
 from gptasks.data.splits import Split, load_splits
-from gptasks.errors import DataError, GptasksError, RunError
+from gptasks.errors import ConfigError, DataError, GptasksError, RunError
 from gptasks.evaluation import full_scores, predict_windows, references_of
 from gptasks.metrics import Score
 from gptasks.registry import Registry
@@ -42,11 +42,21 @@ def train(overrides: Iterable[str] = ()) -> Run:
     """
     from gptasks.training.session import train as carry_out
 
-    return load(carry_out(compose(list(overrides))))
+    if isinstance(overrides, str):
+        raise ConfigError(f"train takes a list of overrides: write train([{overrides!r}]).")
+    words = list(overrides)
+    for word in words:
+        if not isinstance(word, str):
+            raise ConfigError(f"an override is a text such as 'seed=1'; got {word!r}.")
+        if word.startswith("-"):
+            raise ConfigError(f"train takes overrides, no flags such as {word!r}; call it per run.")
+    return load(carry_out(compose(words)))
 
 
 def load(run: str | os.PathLike[str], *, device: str = "auto") -> Run:
     """The finished run in a folder. Raises RunError if there is none."""
+    if not isinstance(run, str | os.PathLike):
+        raise RunError(f"load takes the path of a run folder; got {run!r}.")
     return Run(Path(run).expanduser(), device=device)
 
 

@@ -55,9 +55,9 @@ def page(words: Sequence[str] = ()) -> str:
 
 
 def _is_key(word: str, sign: str) -> bool:
-    """Whether it is an override of something that is no group: of the run, or of an option."""
+    """Whether it names something that is no group: a key of the run, or an override of one."""
     above = word.partition(".")[0]
-    return bool(sign) and (above in GROUPS if above != word else type_at(RunOptions, word))
+    return bool(sign) and above in GROUPS if above != word else bool(type_at(RunOptions, word))
 
 
 def _usual(group: str) -> str:

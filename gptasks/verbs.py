@@ -22,7 +22,7 @@ from gptasks.arguments import (
     typed_rows,
     write_line,
 )
-from gptasks.errors import ConfigError
+from gptasks.errors import ConfigError, DataError
 from gptasks.registry import Registry
 from gptasks.report import run_table, score_table, sweep_table, table
 
@@ -116,6 +116,9 @@ def predict(argv: Sequence[str]) -> None:
                 }
                 write_line(file, record)
                 count += 1
+            if not count:
+                source = "the standard input" if options.input == "-" else options.input
+                raise DataError(f"{source} holds no rows, so there is nothing to predict.")
     if options.output:
         logger.info("%s: predictions of %s", options.output, _counted(count, "row", "rows"))
 

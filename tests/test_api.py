@@ -11,7 +11,7 @@ from small_runs import configured, small, write_reviews
 import gptasks
 from gptasks import cli
 from gptasks.api import CHUNK, Run, load, train
-from gptasks.errors import DataError, GptasksError, RunError
+from gptasks.errors import ConfigError, DataError, GptasksError, RunError
 from gptasks.task import DataOptions, Prediction, Row
 from gptasks.training.session import train as carry_out
 
@@ -33,6 +33,25 @@ def stored(folder: Path, split: str = "test") -> list[dict]:
 
 
 # -- training -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("overrides", "why"),
+    [
+        ("task=sentiment", r"a list of overrides: write train\(\['task=sentiment'\]\)"),
+        ([3], "an override is a text such as 'seed=1'; got 3"),
+        (["task=sentiment", "-m"], "takes overrides, no flags such as '-m'"),
+    ],
+)
+def test_what_is_no_list_of_overrides_is_one_line(overrides, why):
+    with pytest.raises(ConfigError, match=why):
+        train(overrides)
+
+
+@pytest.mark.parametrize("path", [None, 3])
+def test_what_is_no_path_is_one_line(path):
+    with pytest.raises(RunError, match=f"load takes the path of a run folder; got {path}"):
+        load(path)
 
 
 def test_train_gives_a_run_and_the_same_call_gives_it_again(tmp_path, monkeypatch):

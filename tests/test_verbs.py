@@ -34,6 +34,17 @@ def records(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+@pytest.mark.parametrize("content", ["", "text\n"], ids=["empty", "only a header"])
+def test_a_file_without_rows_is_no_input_to_predict(run: str, tmp_path: Path, content: str) -> None:
+    path = tmp_path / "none.csv"
+    path.write_text(content)
+    done = gptasks("predict", run, "--input", str(path), "--output", str(tmp_path / "out.jsonl"))
+    assert (done.code, done.out) == (2, "")
+    assert done.err.count("\n") == 1
+    assert f"gptasks: {path}" in done.err or "gptasks: none.csv" in done.err
+    assert not (tmp_path / "out.jsonl").exists()
+
+
 NASTY = [
     "a, b; c",
     'he said "good"',
