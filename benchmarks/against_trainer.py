@@ -1,11 +1,12 @@
 """gptasks against transformers' Trainer: time and memory from 3,000 movie snippets to a classifier.
 
-    python benchmarks/against_trainer.py [--repeats 3] [--rows 3000] [--epochs 2]
+    python benchmarks/against_trainer.py [--repeats 3] [--rows 3000] [--epochs 2] [--folder DIR]
 
-The same backbone, rows, test and processor for all; each system runs in a process of its own, one
-after the other, `repeats` times; medians are compared. Trainer fine-tunes every weight in bf16
-autocast with dynamic padding and batches grouped by length, which is its usual best. Time is that
-of learning, validation included, without loading libraries and data; memory is the process' peak.
+The same backbone, rows, words around them, test and processor for all; each system runs in a
+process of its own, one after the other, `repeats` times; medians are compared. Trainer fine-tunes
+every weight in bf16 autocast with dynamic padding and batches grouped by length, which is its usual
+best. Time is that of learning, validation included, without loading libraries and data; memory is
+the process' peak. Results are kept in the folder: a second call goes on where the first stopped.
 """
 
 from __future__ import annotations
@@ -32,22 +33,19 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=3000, help="training rows")
     parser.add_argument("--epochs", type=float, default=2, help="of Trainer")
     parser.add_argument("--learning-rate", type=float, default=3e-5, help="of Trainer")
+    parser.add_argument("--folder", type=Path, default=Path("runs/benchmark-trainer"))
     parser.add_argument("--system", choices=SYSTEMS, help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.system:
         measure = _trainer if options.system == "trainer" else _gptasks
         print(json.dumps(measure(options)))
         return
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_data(folder, options.rows)
-        found: dict[str, list[dict[str, float]]] = {system: [] for system in SYSTEMS}
-        for seed in range(options.repeats):
-            for system in SYSTEMS:
-                found[system].append(run(system, folder, seed, options))
-                print(f"seed {seed} {system:<8} {shown(found[system][-1])}", flush=True)
+    found: dict[str, list[dict[str, float]]] = {system: [] for system in SYSTEMS}
+    for seed in range(options.repeats):
+        for system in SYSTEMS:
+            found[system].append(remembered(system, seed, options))
+            print(f"seed {seed} {system:<8} {shown(found[system][-1])}", flush=True)
     medians = {
         system: {key: statistics.median(r[key] for r in runs) for key in runs[0]}
         for system, runs in found.items()
@@ -64,19 +62,39 @@ def main() -> None:
         print(f"{system:<8} {shown(values)}{ratio}")
 
 
+def sentiment() -> Any:
+    """The task, as its YAML has it."""
+    from gptasks.config import compose
+
+    return compose(["task=sentiment"]).task
+
+
 def write_data(folder: Path, rows: int) -> None:
     """The task's splits as csv files, train a sample of `rows`: the file is sorted by label."""
-    from gptasks.config import compose
     from gptasks.data.splits import load_splits
 
-    task = compose(["task=sentiment"]).task
+    task = sentiment()
     sample = load_splits(task, limit=rows)["train"].rows
-    for name, split in load_splits(task).items():
+    for name, split in load_splits(sentiment()).items():
         kept = sample if name == "train" else split.rows
         with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["text", "label"])
             writer.writerows([row["text"], row["label"]] for row in kept)
+
+
+def remembered(system: str, seed: int, options: argparse.Namespace) -> dict[str, float]:
+    """What a system gave before with these options, or gives now."""
+    of_trainer = f"-{options.epochs:g}-{options.learning_rate:g}" if system == "trainer" else ""
+    file = options.folder / f"{system}-{options.rows}{of_trainer}-{seed}.json"
+    if not file.exists():
+        with tempfile.TemporaryDirectory() as folder:
+            write_data(Path(folder), options.rows)
+            values = run(system, Path(folder), seed, options)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values))
+    values = json.loads(file.read_text())
+    return values
 
 
 def run(system: str, folder: Path, seed: int, options: argparse.Namespace) -> dict[str, float]:
@@ -105,6 +123,8 @@ def _gptasks(options: argparse.Namespace) -> dict[str, float]:
         [
             "task=sequence_classification",
             *(f"task.data.{name}={folder / name}.csv" for name in ("train", "validation", "test")),
+            f"task.template={sentiment().template}",
+            f"task.max_length={sentiment().max_length}",
             "task.metrics=[accuracy]",
             f"strategy={options.system}",
             f"seed={options.seed}",
@@ -140,9 +160,11 @@ def _trainer(options: argparse.Namespace) -> dict[str, float]:
     files = {name: str(options.folder / f"{name}.csv") for name in ("train", "validation", "test")}
     rows = load_dataset("csv", data_files=files, cache_dir=str(options.folder / "datasets"))
     labels = sorted(set(rows["train"]["label"]))
+    template, length = sentiment().template, sentiment().max_length
 
     def encode(batch: dict[str, Any]) -> dict[str, Any]:
-        encoded = dict(tokenizer(batch["text"], truncation=True, max_length=128))
+        texts = [template.format(text=text) for text in batch["text"]]
+        encoded = dict(tokenizer(texts, truncation=True, max_length=length))
         return {**encoded, "labels": [labels.index(label) for label in batch["label"]]}
 
     rows = rows.map(encode, batched=True, remove_columns=["text", "label"])
