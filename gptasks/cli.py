@@ -42,11 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         except SystemExit as error:  # argparse has shown a verb's --help
             return int(error.code or 0)
         except KeyboardInterrupt as stop:
-            again = shlex.join(["python", "-m", "gptasks", *arguments])
-            if os.environ.get("RANK", "0") == "0":
-                _say(
-                    f"stopped {stop}".rstrip() + (f"; to go on: {again}" * (verb == "train") or ".")
-                )
+            again = f"; to go on: {shlex.join(['python', '-m', 'gptasks', *arguments])}"
+            if os.environ.get("RANK", "0") == "0":  # one voice of several processes
+                _say(f"stopped {stop}".rstrip() + (again if verb == "train" else "."))
             return 128 + getattr(stop, "number", signal.SIGINT)
         except BrokenPipeError:  # the reader of our output left, as `| head` does
             _drop_stdout()

@@ -50,12 +50,15 @@ class Stopping:
 
     @contextmanager
     def patient(self) -> Iterator[None]:
-        """Work that the first signal does not break off."""
+        """Work that the first signal does not break off; one that came too late to be looked at
+        raises Stopped at the end."""
         self._is_patient = True
         try:
             yield
         finally:
             self._is_patient = False
+        if self.wish is not None:
+            raise Stopped(self.wish)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self._is_patient and self.wish is None:

@@ -26,14 +26,34 @@ def test_a_signal_stops_at_once(number: signal.Signals):
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_first_signal_waits_for_who_is_patient_and_the_second_does_not(number: signal.Signals):
-    with Stopping() as stopping:
+    heard = []
+
+    def work(stopping: Stopping) -> None:
         with stopping.patient():
             signal.raise_signal(number)
-            assert stopping.wish == number
-            with pytest.raises(Stopped):
-                signal.raise_signal(number)
+            heard.append(stopping.wish)
+            signal.raise_signal(number)
+            heard.append(None)
+
+    with Stopping() as stopping:
+        with pytest.raises(Stopped):
+            work(stopping)
+        assert heard == [number]
         with pytest.raises(Stopped):  # nobody is patient any more
             signal.raise_signal(number)
+
+
+def test_a_signal_that_nobody_looked_at_is_not_lost():
+    done = []
+
+    def work(stopping: Stopping) -> None:
+        with stopping.patient():
+            signal.raise_signal(signal.SIGTERM)
+            done.append("the work")
+
+    with Stopping() as stopping, pytest.raises(Stopped) as stopped:
+        work(stopping)
+    assert (done, stopped.value.number) == (["the work"], signal.SIGTERM)
 
 
 def test_elsewhere_than_in_the_main_thread_signals_are_left_alone():
