@@ -165,7 +165,7 @@ class Run:
             raise DataError(f"{row.id}: {error}") from error
 
     def _predict(self, rows: Sequence[Row]) -> list[Prediction]:
-        from gptasks.training.session import FORWARD
+        from gptasks.runtime import forward_tokens
 
         backbone = self.model.backbone
         return predict_windows(
@@ -173,6 +173,6 @@ class Run:
             self.model,
             encode_rows(self.task, rows, backbone.tokenizer).windows,
             pad_id=backbone.tokenizer.pad_id,
-            batch_tokens=FORWARD * self.config.trainer.batch_tokens,
+            batch_tokens=forward_tokens(backbone.device, self.config.trainer.batch_tokens),
             device=backbone.device,
         )

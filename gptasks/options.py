@@ -54,13 +54,13 @@ class BackboneOptions:
 class TrainerOptions:
     """How the weights are moved (`trainer.<key>=`)."""
 
-    epochs: float = field(default=2.0, metadata={"minimum": 0.0})
+    epochs: float = field(default=1.0, metadata={"minimum": 0.0})
     """Passes over the training rows; a fraction ends inside a pass, 0 trains nothing."""
 
     learning_rate: float = field(default=1e-3, metadata={"minimum": 0.0})
     """Highest rate of AdamW; suits adapters, full fine-tuning wants about a tenth."""
 
-    batch_tokens: int = field(default=1024, metadata={"minimum": 1})
+    batch_tokens: int = field(default=2048, metadata={"minimum": 1})
     """Padded tokens of one batch: rows times the longest of them. A budget of tokens, not of
     rows, keeps memory and time per batch even; a window longer than it is a batch by itself."""
 

@@ -54,7 +54,7 @@ PLACES: dict[str, set[str]] = {
 }
 """The only modules or packages that may import a library."""
 
-TORCH_AT_ONCE = {"backbone", "model", "strategies.features", "training.trainer"}
+TORCH_AT_ONCE = {"backbone", "model", "strategies.frozen", "training.trainer"}
 """Modules that import torch when they are imported; all others only where it is used."""
 
 AT_ONCE: dict[str, set[str]] = {

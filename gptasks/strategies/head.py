@@ -37,35 +37,32 @@ class Head(Strategy):
         """Choose a layer, fit the head on it, cut the backbone there."""
         import torch
 
-        from gptasks.strategies.features import candidates, fit_head, try_layers, with_layers
+        from gptasks.strategies.features import (
+            candidates,
+            chosen,
+            fit_head,
+            try_layers,
+            with_layers,
+        )
+        from gptasks.strategies.frozen import Frozen
 
         task, backbone = setup.task, setup.backbone
         probe = require_probe(self.name, task)
         layers = candidates(backbone, self.layers)
 
         def make() -> tuple[int, ProbeFit]:
-            losses = try_layers(
-                probe,
+            frozen = Frozen(
                 backbone,
-                layers,
                 setup.train,
                 setup.validation,
-                rows=self.choice_rows,
+                cuts=(self.choice_rows, self.fit_rows),
+                memory=0,
                 batch_tokens=setup.batch_tokens,
                 seed=setup.seed,
             )
-            layer = next(iter(losses))
-            fit = fit_head(
-                probe,
-                backbone,
-                layer,
-                setup.train,
-                setup.validation,
-                start=0,
-                rows=self.fit_rows,
-                batch_tokens=setup.batch_tokens,
-                seed=setup.seed,
-            )
+            losses = try_layers(probe, frozen, layers, rows=self.choice_rows)
+            layer = chosen(losses)
+            fit = fit_head(probe, frozen, layer, rows=self.fit_rows)
             return layer, with_layers(fit, losses)
 
         layer, fit = setup.remember("head", make)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,12 +16,9 @@ if TYPE_CHECKING:
     from peft import PeftModel
 
     from gptasks.backbone import Backbone
-    from gptasks.data.encoding import Window
+    from gptasks.strategies.frozen import Frozen
 
 logger = logging.getLogger(__name__)
-
-ALIKE = 1.01
-"""Layers whose log loss on validation is at most so many times the least count as equally good."""
 
 
 @dataclass
@@ -61,8 +57,9 @@ class Lora(Strategy):
     choice_rows: int = field(default=500, metadata={"minimum": 2})
     """Most training and validation windows that choose the layer."""
 
-    fit_rows: int = field(default=20_000, metadata={"minimum": 2})
-    """Most training and validation windows that the head's start is fitted on."""
+    fit_rows: int = field(default=500, metadata={"minimum": 2})
+    """Most training and validation windows that the head's start is fitted on. A head that knows
+    all rows by then leaves the adapters only the oddest of them to learn from."""
 
     cache_gib: float = field(default=2.0, metadata={"minimum": 0.0})
     """Most memory, in GiB, for the frozen layers' states of all texts; texts that would need more
@@ -75,28 +72,40 @@ class Lora(Strategy):
         from gptasks.model import Model
         from gptasks.strategies.adapter import adapter_weights
         from gptasks.strategies.features import candidates
+        from gptasks.strategies.frozen import Frozen
 
         task, whole = setup.task, setup.backbone
+        self._check_targets(whole)
         probe = task.probe() if self.probe else None
-        frozen: dict[int, _Frozen] = {}
+        frozen = Frozen(
+            whole,
+            setup.train,
+            setup.validation,
+            cuts=(self.choice_rows, self.fit_rows),
+            memory=self.cache_gib * 2**30,
+            batch_tokens=setup.batch_tokens,
+            seed=setup.seed,
+        )
         if probe is None:
             layer, fit = candidates(whole, self.layers)[-1], None
         else:
-            layer, fit = setup.remember("probe", lambda: self._probe(setup, probe, frozen))
-        states = frozen.pop(layer, None) or self._freeze(setup, layer)
-        cut = states.backbone
+            layer, fit = setup.remember("probe", lambda: self._probe(whole, probe, frozen))
+        cut, split = whole.cut(layer), self._split(whole, layer)
+        train, validation = setup.train, setup.validation
+        if self._is_cached(frozen, split):
+            train, validation = frozen.with_states(split)
         torch.manual_seed(setup.seed)  # new weights, whether or not the fit was found kept
         head = task.head(cut)
         facts: dict[str, Any] = {
             "layer": layer,
             "layers": whole.layers,
-            "adapted_layers": [states.split + 1, layer],
+            "adapted_layers": [split + 1, layer],
         }
         if fit is not None:
             head.load_state_dict({k: torch.from_numpy(v) for k, v in fit.parameters.items()})
             facts["probe"] = {"loss": fit.loss, **fit.options}
-        adapted = self._adapt(cut, range(states.split, layer))
-        model = Model(task, cut, head.to(cut.device), states.split)
+        adapted = self._adapt(cut, range(split, layer))
+        model = Model(task, cut, head.to(cut.device), split)
         facts["trained_parameters"] = sum(p.numel() for p in model.parameters() if p.requires_grad)
         logger.info(
             "training adapters on layers %d-%d of %d and the head: %s parameters",
@@ -104,78 +113,69 @@ class Lora(Strategy):
             whole.layers,
             quantity(facts["trained_parameters"]),
         )
-        facts |= setup.training.fit(model, states.train, states.validation)
+        facts |= setup.training.fit(model, train, validation)
         weights = adapter_weights(adapted, model.head, task.layout(), cut)
         merged = adapted.merge_and_unload()
         backbone = replace(cut, model=merged.requires_grad_(False).eval())
         return Fitted(backbone, model.head, facts, weights.save)
 
-    def _probe(
-        self, setup: Setup, probe: Probe, frozen: dict[int, _Frozen]
-    ) -> tuple[int, ProbeFit]:
-        """The layer and the head's start; the frozen states made on the way go to `frozen`."""
-        from gptasks.strategies.features import candidates, fit_head, try_layers, with_layers
+    def _probe(self, backbone: Backbone, probe: Probe, frozen: Frozen) -> tuple[int, ProbeFit]:
+        """The layer and the head's start."""
+        from gptasks.strategies.features import (
+            candidates,
+            chosen,
+            fit_head,
+            try_layers,
+            with_layers,
+        )
 
         losses = try_layers(
             probe,
-            setup.backbone,
-            candidates(setup.backbone, self.layers),
-            setup.train,
-            setup.validation,
+            frozen,
+            candidates(backbone, self.layers),
             rows=self.choice_rows,
-            batch_tokens=setup.batch_tokens,
-            seed=setup.seed,
+            below=self._adapted(backbone),
         )
-        # The layers below the head adapt to it: of layers that read alike, the deepest has most.
-        least = next(iter(losses.values()))
-        layer = max(k for k, loss in losses.items() if not loss > ALIKE * least)
-        states = frozen[layer] = self._freeze(setup, layer)
-        fit = fit_head(
-            probe,
-            states.backbone,
-            layer,
-            states.train,
-            states.validation,
-            start=states.split if states.is_cached else 0,
-            rows=self.fit_rows,
-            batch_tokens=setup.batch_tokens,
-            seed=setup.seed,
-        )
+        layer = chosen(losses)
+        split = self._split(backbone, layer)
+        if self._is_cached(frozen, split):
+            frozen.hold(split)
+        fit = fit_head(probe, frozen, layer, rows=self.fit_rows)
         return layer, with_layers(fit, losses)
 
-    def _freeze(self, setup: Setup, layer: int) -> _Frozen:
-        """The backbone cut at `layer`, its frozen part's states computed where they fit."""
-        from gptasks.strategies.features import add_states, states_size
+    def _adapted(self, backbone: Backbone) -> int:
+        """How many layers get adapters."""
+        return max(1, round(self.depth * backbone.layers))
 
-        cut = setup.backbone.cut(layer)
-        split = max(0, layer - max(1, round(self.depth * setup.backbone.layers)))
-        size = states_size(cut, [*setup.train, *setup.validation])
-        if split == 0 or size > self.cache_gib * 2**30:
-            return _Frozen(cut, split, setup.train, setup.validation, is_cached=False)
-        train, validation = (
-            add_states(cut, split, windows, setup.batch_tokens)
-            for windows in (setup.train, setup.validation)
-        )
-        return _Frozen(cut, split, train, validation, is_cached=True)
+    def _split(self, backbone: Backbone, layer: int) -> int:
+        """How many layers stay frozen below those that get adapters, the head reading `layer`."""
+        return max(0, layer - self._adapted(backbone))
+
+    def _is_cached(self, frozen: Frozen, split: int) -> bool:
+        """Whether the frozen layers' states of all texts are held in memory."""
+        return split > 0 and frozen.size <= self.cache_gib * 2**30
+
+    def _check_targets(self, backbone: Backbone) -> None:
+        """Raise ConfigError for a map that the backbone has not, before any work."""
+        known = sorted({_last(name) for name in backbone.linear_maps(range(backbone.layers))})
+        for target in self.targets:
+            if target not in known:
+                raise ConfigError(
+                    f"strategy.targets: {target!r} is no linear map in the layers of backbone "
+                    f"{backbone.name!r}{suggest(target, known)} (it has: {listing(known)})."
+                )
 
     def _adapt(self, backbone: Backbone, layers: range) -> PeftModel:
         """Put adapters into the backbone's layers, in place."""
         from peft import LoraConfig, get_peft_model
 
         linear = backbone.linear_maps(layers)
-        known = sorted({name.rsplit(".", 1)[-1] for name in linear})
-        targets = self.targets or known
-        for target in targets:
-            if target not in known:
-                raise ConfigError(
-                    f"strategy.targets: {target!r} is no linear map in the layers of backbone "
-                    f"{backbone.name!r}{suggest(target, known)} (it has: {listing(known)})."
-                )
+        targets = self.targets or [_last(name) for name in linear]
         config = LoraConfig(
             r=self.rank,
             lora_alpha=self.alpha,
             lora_dropout=self.dropout,
-            target_modules=[name for name in linear if name.rsplit(".", 1)[-1] in targets],
+            target_modules=[name for name in linear if _last(name) in targets],
         )
         with warnings.catch_warnings():  # PEFT says that it sets GPT-2's transposed weights right
             warnings.simplefilter("ignore", UserWarning)
@@ -183,12 +183,6 @@ class Lora(Strategy):
             return get_peft_model(backbone.model, config)
 
 
-@dataclass(frozen=True)
-class _Frozen:
-    """The encoded rows as the trained layers meet them."""
-
-    backbone: Backbone
-    split: int
-    train: Sequence[Window]
-    validation: Sequence[Window]
-    is_cached: bool
+def _last(name: str) -> str:
+    """A module's own name, without those it lies in."""
+    return name.rsplit(".", 1)[-1]

@@ -44,9 +44,6 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-FORWARD = 4
-"""Batches without gradients hold so many times more tokens: nothing is kept for a way back."""
-
 
 def run_folder(config: RunConfig) -> RunFolder:
     """Where the run of this configuration lives: `run=DIR`, or a name made of it."""
@@ -209,12 +206,18 @@ class _Session:
             backbone=backbone,
             train=self.encodings["train"].windows,
             validation=self.encodings["validation"].windows,
-            batch_tokens=FORWARD * options.batch_tokens,
+            batch_tokens=self._forward_tokens(),
             seed=seed,
             training=trainer,
             remember=Memory(checkpoints, self.processes),
         )
         return self.config.strategy.fit(setup)
+
+    def _forward_tokens(self) -> int:
+        from gptasks.runtime import forward_tokens
+
+        device = self.processes.accelerator.device
+        return forward_tokens(device, self.config.trainer.batch_tokens)
 
     def _data(self) -> str:
         """Stands for the rows that are learnt from; test is not among them."""
@@ -243,7 +246,7 @@ class _Session:
             model,
             windows,
             pad_id=self.pad_id,
-            batch_tokens=FORWARD * self.config.trainer.batch_tokens,
+            batch_tokens=self._forward_tokens(),
             device=self.processes.accelerator.device,
             what=f"predicting {what}",
             accelerator=self.processes.accelerator,

@@ -8,15 +8,8 @@ from setups import setup
 from gptasks.data.batching import collate
 from gptasks.errors import ConfigError, TrainingError
 from gptasks.strategies import features
-from gptasks.strategies.features import (
-    _sample,
-    add_states,
-    candidates,
-    fit_head,
-    states_size,
-    try_layers,
-    with_layers,
-)
+from gptasks.strategies.features import candidates, chosen, fit_head, try_layers, with_layers
+from gptasks.strategies.frozen import Frozen
 from gptasks.task import Probe, ProbeFit
 
 SHAPES = ["llama", "gpt2"]
@@ -51,10 +44,25 @@ class Scripted(Probe):
         return ProbeFit(next(self.losses, 0.5), {}, {"fit": len(self.seen)})
 
 
-def trial(made, layers, probe, **options):
-    usual = {"rows": 1000, "batch_tokens": 256, "seed": 0}
-    arguments = (probe, made.backbone, layers, made.train, made.validation)
-    return try_layers(*arguments, **{**usual, **options})
+def frozen(made, *cuts, memory=1e9, seed=0):
+    return Frozen(
+        made.backbone,
+        made.train,
+        made.validation,
+        cuts=cuts,
+        memory=memory,
+        batch_tokens=256,
+        seed=seed,
+    )
+
+
+def trial(made, layers, probe, rows=1000):
+    return try_layers(probe, frozen(made, rows), layers, rows=rows)
+
+
+def held(some):
+    """The layers whose states are held, for each group."""
+    return [sorted(group.held) for group in some.groups]
 
 
 def last_states(backbone, windows, layer):
@@ -102,20 +110,32 @@ def test_a_layer_that_is_not_there_is_refused(layer):
         candidates(Depth(30), [20, layer])
 
 
-def test_layers_are_ranked_by_their_loss():
+def test_each_tried_layer_has_its_loss():
     losses = trial(setup(), [1, 2, 3, 4], Scripted([0.4, 0.2, 0.3, 0.1]))
-    assert list(losses.items()) == [(4, 0.1), (2, 0.2), (3, 0.3), (1, 0.4)]
+    assert list(losses.items()) == [(1, 0.4), (2, 0.2), (3, 0.3), (4, 0.1)]
 
 
 def test_deeper_layers_are_not_tried_after_some_without_a_better_one(monkeypatch):
     assert features.PATIENCE == 3
     monkeypatch.setattr(features, "PATIENCE", 2)  # the tiny backbone has four layers
     assert list(trial(setup(), [1, 2, 3, 4], Scripted([0.2, 0.5, 0.6, 0.1]))) == [1, 2, 3]
-    assert list(trial(setup(), [1, 2, 3, 4], Scripted([0.5, 0.2, 0.6, 0.1]))) == [4, 2, 1, 3]
+    assert list(trial(setup(), [1, 2, 3, 4], Scripted([0.5, 0.2, 0.6, 0.1]))) == [1, 2, 3, 4]
+    # A deeper layer that is hardly better is no reason to go on.
+    assert list(trial(setup(), [1, 2, 3, 4], Scripted([0.2, 0.5, 0.199, 0.1]))) == [1, 2, 3]
 
 
-def test_of_equal_layers_the_lower_one_is_taken():
-    assert next(iter(trial(setup(), [2, 3, 4], Scripted([0.3, 0.3, 0.3])))) == 2
+@pytest.mark.parametrize(
+    ("losses", "layer"),
+    [
+        ({2: 0.3, 3: 0.3, 4: 0.3}, 2),
+        ({2: 0.509, 3: 0.600, 4: 0.500}, 2),
+        ({2: 0.511, 3: 0.509, 4: 0.500}, 3),
+        ({2: 0.511, 3: 0.600, 4: 0.500}, 4),
+        ({3: float("nan")}, 3),
+    ],
+)
+def test_of_layers_that_fit_alike_the_lowest_is_chosen(losses, layer):
+    assert chosen(losses) == layer
 
 
 def test_a_single_layer_is_not_tried():
@@ -162,51 +182,75 @@ def test_the_choice_sees_at_most_so_many_rows_of_either_split():
 
 def test_the_fit_sees_at_most_so_many_rows_of_either_split():
     made, probe = setup(), Scripted([0.4])
-    fit = fit_head(
-        probe,
-        made.backbone,
-        3,
-        made.train,
-        made.validation,
-        start=0,
-        rows=16,
-        batch_tokens=256,
-        seed=0,
-    )
+    fit = fit_head(probe, frozen(made, 5, 16), 3, rows=16)
     assert [[len(part) for part in seen] for seen in probe.seen] == [[16] * 4]
     assert fit.loss == 0.4
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_fit_on_kept_states_is_the_fit_from_the_text(shape):
-    made = setup(shape)
-    kept = [add_states(made.backbone, 2, windows, 256) for windows in (made.train, made.validation)]
-    seen = []
-    for start, windows in ((0, (made.train, made.validation)), (2, kept)):
-        probe = Scripted()
-        fit_head(
-            probe,
-            made.backbone,
-            4,
-            *windows,
-            start=start,
-            rows=1000,
-            batch_tokens=256,
-            seed=0,
-        )
-        seen.append(probe.seen[0])
-    for one, other in zip(*seen, strict=True):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_fit_after_a_choice_is_the_fit_without_one_and_computes_only_the_rest(shape, dtype):
+    made = setup(shape, dtype=dtype)
+    fresh, chosen, probes = frozen(made, 15, 1000), frozen(made, 15, 1000), (Scripted(), Scripted())
+    try_layers(probes[1], chosen, [2, 3, 4], rows=15)
+    rest = sum(group.tokens for group in chosen.groups if group.start == 15)
+    assert chosen.work(3, 1000) == 3 * rest
+    for probe, some in zip(probes, (fresh, chosen), strict=True):
+        fit_head(probe, some, 3, rows=1000)
+    for one, other in zip(probes[0].seen[-1], probes[1].seen[-1], strict=True):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_states_are_the_same_bits_by_whatever_steps_they_were_reached(shape, dtype):
+    made = setup(shape, dtype=dtype)
+    direct, stepwise = frozen(made, 15), frozen(made, 15)
+    try_layers(Scripted([0.3, 0.2, 0.1]), stepwise, [1, 2, 3], rows=15, below=1)
+    assert held(stepwise) == [[2, 3], [], [2, 3], []]
+    for one, other in zip(direct.with_states(2), stepwise.with_states(2), strict=True):
+        for window, same in zip(one, other, strict=True):
+            assert torch.equal(window.pop("states"), same.pop("states"))
+            assert window == same
+
+
+def test_the_choice_holds_only_states_that_the_chosen_layer_may_need():
+    made = setup()
+    for below, losses, expected in (
+        (0, [0.4, 0.3, 0.2, 0.1], [4]),
+        (1, [0.4, 0.3, 0.2, 0.1], [3, 4]),
+        (2, [0.4, 0.3, 0.2, 0.5], [1, 2, 3, 4]),
+    ):
+        some = frozen(made)
+        try_layers(Scripted(losses), some, [1, 2, 3, 4], rows=1000, below=below)
+        assert held(some) == [expected, expected]
+
+
+def test_held_states_keep_to_the_memory_given():
+    made = setup()
+    for layers, expected in ((0, [4]), (1, [3, 4]), (1.9, [3, 4]), (2, [2, 3, 4])):
+        some = frozen(made)
+        some.memory = layers * some.size
+        losses = Scripted([0.1, 0.2, 0.3, 0.4])
+        try_layers(losses, some, [1, 2, 3, 4], rows=1000, below=1)
+        assert held(some) == [expected, expected]
+
+
 def test_draws_are_of_the_seed_and_keep_the_order_of_the_rows():
-    windows = [{"input_ids": [n]} for n in range(50)]
-    drawn = [w["input_ids"][0] for w in _sample(windows, 20, seed=1)]
-    assert drawn == sorted(set(drawn))
-    assert len(drawn) == 20
-    assert drawn == [w["input_ids"][0] for w in _sample(windows, 20, seed=1)]
-    assert drawn != [w["input_ids"][0] for w in _sample(windows, 20, seed=2)]
-    assert _sample(windows, 50, seed=1) is windows
+    made = setup()
+
+    def drawn(rows, seed):
+        first = frozen(made, rows, seed=seed).groups[0]
+        return [i for batch in first.batches for i in batch]
+
+    assert len(drawn(20, 1)) == len(set(drawn(20, 1))) == 20
+    assert drawn(20, 1) == drawn(20, 1)
+    assert set(drawn(20, 1)) != set(drawn(20, 2))
+    assert set(drawn(10, 1)) < set(drawn(20, 1))
+    assert sorted(drawn(1000, 1)) == list(range(60))
+    batch = frozen(made, 20).groups[0].batches[0]
+    lengths = [len(made.train[i]["input_ids"]) for i in batch]
+    assert list(zip(lengths, batch, strict=True)) == sorted(zip(lengths, batch, strict=True))
 
 
 def test_states_that_are_no_numbers_end_the_run():
@@ -227,7 +271,7 @@ def test_states_that_are_no_numbers_end_the_run():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_kept_states_are_the_frozen_layers_output_without_padding(shape, dtype):
     made = setup(shape, dtype=dtype)
-    kept = add_states(made.backbone, 2, made.train, 256)
+    kept, _ = frozen(made, 15).with_states(2)
     assert len(kept) == len(made.train)
     for window, before in zip(kept, made.train, strict=True):
         assert {**window, "states": None} == {**before, "states": None}
@@ -245,20 +289,16 @@ def test_kept_states_are_the_frozen_layers_output_without_padding(shape, dtype):
 
 def test_kept_states_hold_no_padded_batch_alive():
     made = setup()
-    for window in add_states(made.backbone, 2, made.train, 256):
+    for window in frozen(made).with_states(2)[0]:
         states = window["states"]
         assert states.untyped_storage().nbytes() == states.numel() * states.element_size()
-
-
-def test_without_frozen_layers_there_are_no_states_to_keep():
-    made = setup()
-    assert add_states(made.backbone, 0, made.train, 256) == list(made.train)
 
 
 @pytest.mark.parametrize(("dtype", "width"), [(torch.float32, 4), (torch.bfloat16, 2)])
 def test_the_size_of_the_states_is_known_before_they_are_made(dtype, width):
     made = setup(dtype=dtype)
-    kept = add_states(made.backbone, 2, made.train, 256)
-    real = sum(w["states"].numel() * w["states"].element_size() for w in kept)
-    assert states_size(made.backbone, made.train) == real
-    assert real == width * 32 * sum(len(w["input_ids"]) for w in made.train)
+    some = frozen(made, 15)
+    size = some.size
+    kept = [window for split in some.with_states(2) for window in split]
+    assert size == sum(w["states"].numel() * w["states"].element_size() for w in kept)
+    assert size == width * 32 * sum(len(w["input_ids"]) for w in kept)

@@ -233,12 +233,24 @@ def test_a_target_that_is_not_there_is_refused_with_those_there_are():
         Lora(targets=["v_proj", "q_prj"]).fit(setup())
 
 
-@pytest.mark.parametrize(
-    ("losses", "layer"),
-    [({2: 0.500, 3: 0.504, 4: 0.600}, 3), ({2: 0.500, 3: 0.506, 4: 0.600}, 2)],
-    ids=["within a hundredth", "beyond a hundredth"],
-)
-def test_of_layers_that_fit_alike_the_deepest_is_adapted(monkeypatch, losses, layer):
-    monkeypatch.setattr("gptasks.strategies.features.try_layers", lambda *a, **b: losses)
-    fitted = Lora().fit(setup("llama", training=Training()))
-    assert fitted.facts["layer"] == layer
+def test_targets_are_checked_before_any_work(monkeypatch):
+    def work(*_, **__):
+        raise AssertionError("states were computed")
+
+    monkeypatch.setattr("gptasks.strategies.frozen.decode", work)
+    with pytest.raises(ConfigError, match="'gate' is no linear map"):
+        Lora(targets=["gate"]).fit(setup())
+
+
+def test_the_head_starts_from_a_fit_on_few_rows(monkeypatch):
+    from gptasks.tasks.logistic import LogisticProbe
+
+    sizes, fit = [], LogisticProbe.fit
+
+    def spied(self, features, *rest):
+        sizes.append(len(features))
+        return fit(self, features, *rest)
+
+    monkeypatch.setattr(LogisticProbe, "fit", spied)
+    Lora(choice_rows=10, fit_rows=25).fit(setup())
+    assert sizes == [10, 10, 10, 25]

@@ -153,7 +153,7 @@ def test_the_curves_start_at_step_0_and_have_a_rate_a_loss_and_a_speed(finished)
         "time/seconds",
     }
     assert curve[-1]["step"] == results_of(finished)["fit"]["steps"]
-    assert curve[-2]["train/epoch"] == 2.0
+    assert curve[-2]["train/epoch"] == 1.0
 
 
 def test_a_test_split_of_one_row_gives_null_where_nothing_is_defined(tmp_path, data):
@@ -282,7 +282,7 @@ def test_another_configuration_in_a_run_folder_is_refused_with_the_difference(
     assert cli.main(small(finished.parent / "reviews.csv", f"run={folder}", *changes)) == 2
     assert capsys.readouterr().err == (
         f"gptasks: {folder} holds a run of another configuration: strategy.rank is 16 there and 4 "
-        "here, trainer.epochs is 2.0 there and 3.0 here. Choose another run=DIR, or remove that "
+        "here, trainer.epochs is 1.0 there and 3.0 here. Choose another run=DIR, or remove that "
         "folder.\n"
     )
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
@@ -524,7 +524,7 @@ def test_two_processes_learn_the_same_as_one_and_one_of_them_writes(data, tmp_pa
     # Every line once: the first process speaks.
     assert done.stderr.count("going on") == 0
     assert done.stderr.count("finished in") == 2
-    assert done.stderr.count("r holds a run of another configuration: trainer.epochs is 2.0") == 1
+    assert done.stderr.count("r holds a run of another configuration: trainer.epochs is 1.0") == 1
     assert done.stderr.count("r is finished; remove it") == 1
     assert done.stderr.count("column 'nix' is not there") == 1
     assert done.stderr.count("can't be written") == 1
