@@ -20,9 +20,9 @@ class Head(Strategy):
     name: ClassVar[str] = "head"
 
     layers: list[int] = field(default_factory=list)
-    """Layers to choose from, counted from 1; empty: about ten from 40% of the depth upwards."""
+    """Layers to choose from, counted from 1; empty: about ten of the upper half."""
 
-    choice_rows: int = field(default=500, metadata={"minimum": 2})
+    choice_rows: int = field(default=1000, metadata={"minimum": 2})
     """Most training and validation windows that choose the layer."""
 
     fit_rows: int = field(default=50_000, metadata={"minimum": 2})

@@ -34,7 +34,7 @@ class Lora(Strategy):
 
     layers: list[int] = field(default_factory=list)
     """Layers the head may read, counted from 1; one is chosen on validation and the backbone cut
-    there. Empty: about ten from 40% of the depth upwards."""
+    there. Empty: about ten of the upper half."""
 
     depth: float = field(default=0.13, metadata={"minimum": 0.0, "maximum": 1.0})
     """Share of the backbone's layers, below the head, that get adapters; at least one layer."""
@@ -54,10 +54,10 @@ class Lora(Strategy):
     probe: bool = True
     """Whether the head starts from a fit on frozen features, where the task offers one."""
 
-    choice_rows: int = field(default=500, metadata={"minimum": 2})
+    choice_rows: int = field(default=1000, metadata={"minimum": 2})
     """Most training and validation windows that choose the layer."""
 
-    fit_rows: int = field(default=500, metadata={"minimum": 2})
+    fit_rows: int = field(default=1000, metadata={"minimum": 2})
     """Most training and validation windows that the head's start is fitted on. A head that knows
     all rows by then leaves the adapters only the oddest of them to learn from."""
 

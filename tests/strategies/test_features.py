@@ -85,12 +85,12 @@ def last_states(backbone, windows, layer):
 @pytest.mark.parametrize(
     ("layers", "expected"),
     [
-        (30, [12, 14, 16, 18, 20, 22, 24, 26, 28, 30]),  # SmolLM2
+        (30, [16, 18, 20, 22, 24, 26, 28, 30]),  # SmolLM2
         (4, [2, 3, 4]),
         (1, [1]),
         (2, [1, 2]),
-        (12, [5, 6, 7, 8, 9, 10, 11, 12]),  # GPT-2
-        (48, [21, 24, 27, 30, 33, 36, 39, 42, 45, 48]),
+        (12, [6, 7, 8, 9, 10, 11, 12]),  # GPT-2
+        (48, [24, 26, 28, 30, 32, 34, 36, 38, 40, 42, 44, 46, 48]),
     ],
 )
 def test_about_ten_layers_of_the_upper_part_are_tried(layers, expected):
@@ -116,8 +116,7 @@ def test_each_tried_layer_has_its_loss():
 
 
 def test_deeper_layers_are_not_tried_after_some_without_a_better_one(monkeypatch):
-    assert features.PATIENCE == 3
-    monkeypatch.setattr(features, "PATIENCE", 2)  # the tiny backbone has four layers
+    assert features.PATIENCE == 2
     assert list(trial(setup(), [1, 2, 3, 4], Scripted([0.2, 0.5, 0.6, 0.1]))) == [1, 2, 3]
     assert list(trial(setup(), [1, 2, 3, 4], Scripted([0.5, 0.2, 0.6, 0.1]))) == [1, 2, 3, 4]
     # A deeper layer that is hardly better is no reason to go on.
@@ -128,9 +127,9 @@ def test_deeper_layers_are_not_tried_after_some_without_a_better_one(monkeypatch
     ("losses", "layer"),
     [
         ({2: 0.3, 3: 0.3, 4: 0.3}, 2),
-        ({2: 0.509, 3: 0.600, 4: 0.500}, 2),
-        ({2: 0.511, 3: 0.509, 4: 0.500}, 3),
-        ({2: 0.511, 3: 0.600, 4: 0.500}, 4),
+        ({2: 0.505, 3: 0.600, 4: 0.500}, 2),
+        ({2: 0.506, 3: 0.505, 4: 0.500}, 3),
+        ({2: 0.506, 3: 0.600, 4: 0.500}, 4),
         ({3: float("nan")}, 3),
     ],
 )
@@ -231,8 +230,8 @@ def test_held_states_keep_to_the_memory_given():
     for layers, expected in ((0, [4]), (1, [3, 4]), (1.9, [3, 4]), (2, [2, 3, 4])):
         some = frozen(made)
         some.memory = layers * some.size
-        losses = Scripted([0.1, 0.2, 0.3, 0.4])
-        try_layers(losses, some, [1, 2, 3, 4], rows=1000, below=1)
+        losses = Scripted([0.4, 0.3, 0.2, 0.5])
+        try_layers(losses, some, [1, 2, 3, 4], rows=1000, below=3)
         assert held(some) == [expected, expected]
 
 
