@@ -134,6 +134,14 @@ class Backbone:
         """The norm after the last layer."""
         return getattr(self.model, self._norm_name)
 
+    def weights(self, layers: range) -> list[nn.Parameter]:
+        """The parameters of some of the layers, counted from 0, and of the final norm; with the
+        lowest layer also the embeddings."""
+        if 0 in layers:
+            return list(self.model.parameters())
+        modules = [self.norm, *(self._layers[i] for i in layers)]
+        return [parameter for module in modules for parameter in module.parameters()]
+
     def linear_maps(self, layers: range) -> list[str]:
         """Full names of the matrices in some of the layers, counted from 0."""
         prefixes = tuple(f"{self._layers_name}.{i}." for i in layers)

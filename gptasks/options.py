@@ -54,11 +54,12 @@ class BackboneOptions:
 class TrainerOptions:
     """How the weights are moved (`trainer.<key>=`)."""
 
-    epochs: float = field(default=1.0, metadata={"minimum": 0.0})
-    """Passes over the training rows; a fraction ends inside a pass, 0 trains nothing."""
+    epochs: float | None = field(default=None, metadata={"minimum": 0.0})
+    """Passes over the training rows; a fraction ends inside a pass, 0 trains nothing. null is what
+    suits the strategy: 1 for `lora`, 2 for `full`."""
 
-    learning_rate: float = field(default=1e-3, metadata={"minimum": 0.0})
-    """Highest rate of AdamW; suits adapters, full fine-tuning wants about a tenth."""
+    learning_rate: float | None = field(default=None, metadata={"minimum": 0.0})
+    """Highest rate of AdamW. null is what suits the strategy: 1e-3 for `lora`, 3e-5 for `full`."""
 
     batch_tokens: int = field(default=2048, metadata={"minimum": 1})
     """Padded tokens of one batch: rows times the longest of them. A budget of tokens, not of

@@ -109,14 +109,15 @@ OVERRIDES: dict[str, tuple[str, str]] = {
     "key without a value": ("seed", "'seed' has no value; write seed=value"),
     "flag": ("--multi", "there is no flag '--multi'; did you mean '--multirun'?"),
     # values
-    "type": ("trainer.epochs=many", "trainer.epochs must be a number of type float; got 'many'"),
+    "type": ("trainer.epochs=many", "trainer.epochs must be a number of type float or null; "
+             "got 'many'"),
     "whole number": ("limit=1.5", "limit must be a whole number of type int or null; got 1.5"),
     "choice": ("precision=fp16", "precision must be one of auto, fp32, bf16; got 'fp16'; did you "
                "mean 'bf16'?"),
     "too small": ("limit=0", "limit must be at least 1; got 0"),
     "too large": ("trainer.warmup=2", "trainer.warmup must be at least 0 and at most 1; got 2.0"),
-    "not a number": ("trainer.learning_rate=nan", "trainer.learning_rate must be a finite number; "
-                     "got nan"),
+    "not a number": ("trainer.learning_rate=nan", "trainer.learning_rate must be a finite number "
+                     "or null; got nan"),
     "several values": ("seed=1,2", "seed=1,2 gives several values; add -m to run each in turn"),
     "metric": ("task.metrics=[acuracy]", "task.metrics: no metric 'acuracy'; did you mean "
                "'accuracy'?"),

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -41,7 +42,7 @@ def test_what_is_not_said_is_the_default(registry: Registry) -> None:
     assert config.task_name == "sequence_classification"
     assert (config.backbone_name, config.strategy_name) == ("smollm2", "lora")
     assert (config.trainer_name, config.tracking_name) == ("default", "wandb")
-    assert config.trainer == TrainerOptions()
+    assert config.trainer == TrainerOptions(epochs=1.0, learning_rate=1e-3)
     assert config.run == RunOptions()
     assert config.backbone == BackboneOptions(
         source="package",
@@ -66,7 +67,7 @@ def test_overrides_reach_every_group_and_the_run(registry: Registry) -> None:
     assert config.task.data.max_bad == 2
     assert (config.backbone.source, config.backbone.seed) == ("random", 4)
     assert (config.strategy_name, config.tracking_name) == ("head", "none")
-    assert config.trainer == TrainerOptions(epochs=1.0, patience=0, clip=2.0)
+    assert config.trainer == TrainerOptions(1.0, 1e-3, patience=0, clip=2.0)
     assert config.run == RunOptions(seed=8, limit=100, run="out/x")
     assert "seed=7" not in config.overrides
     assert config.overrides[-1] == "seed=8"
@@ -165,7 +166,7 @@ def test_plain_values_read_back_give_the_same_configuration(registry: Registry) 
     assert again.digest() == config.digest()
     assert stored["task"]["name"] == "toy"
     assert stored["backbone"]["name"] == "tiny"
-    assert stored["trainer"]["epochs"] == TrainerOptions().epochs
+    assert stored["trainer"]["epochs"] == 1.0
 
 
 def test_stored_values_that_are_none_are_refused(registry: Registry) -> None:
@@ -178,13 +179,31 @@ def test_stored_values_that_are_none_are_refused(registry: Registry) -> None:
     assert "there is no option 'epochs'" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("strategy", "epochs", "rate"), [("head", 1.0, 1e-3), ("lora", 1.0, 1e-3), ("full", 2.0, 3e-5)]
+)
+def test_rate_and_length_are_the_strategys_unless_they_are_set(
+    registry: Registry, strategy: str, epochs: float, rate: float
+) -> None:
+    def trainer(*overrides: str) -> tuple[Any, Any]:
+        config = compose([TASK, f"strategy={strategy}", *overrides], registry)
+        told = config.resolved["trainer"]
+        assert config.trainer == TrainerOptions(told["epochs"], told["learning_rate"])
+        assert from_resolved(config.resolved, registry).trainer == config.trainer
+        return told["epochs"], told["learning_rate"]
+
+    assert trainer() == (epochs, rate)
+    assert trainer("trainer.epochs=7") == (7.0, rate)
+    assert trainer("trainer.learning_rate=0") == (epochs, 0.0)
+
+
 def test_the_digest_stands_for_what_is_learnt(registry: Registry) -> None:
     def digest(*overrides: str) -> str:
         return compose([TASK, *overrides], registry).digest()
 
     assert len(digest()) == 8
     assert digest() == digest("tracking=none") == digest("run=x")
-    assert digest() == digest(f"trainer.epochs={TrainerOptions().epochs}")
+    assert digest() == digest("trainer.epochs=1") == digest("trainer.epochs=null")
     others = [digest(), digest("seed=1"), digest("trainer.epochs=7"), digest("backbone=tiny"),
               digest("task.text=x"), digest("limit=3"), digest("strategy=head")]  # fmt: skip
     assert len(set(others)) == len(others)

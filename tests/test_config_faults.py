@@ -56,7 +56,8 @@ def faults(registry: Registry, *overrides: str) -> list[str]:
         ("task.data={trian:a}", "task 'toy' (toys) has no option 'data.trian'; did you mean "
          "'data.train'?"),
         # wrong types and choices
-        ("trainer.epochs=many", "trainer.epochs must be a number of type float; got 'many'"),
+        ("trainer.epochs=many", "trainer.epochs must be a number of type float or null; got "
+         "'many'"),
         ("trainer.clip=nan", "trainer.clip must be a finite number; got nan"),
         ("seed=1.5", "seed must be a whole number of type int; got 1.5"),
         ("seed=0x10", "seed must be a whole number of type int; got '0x10'"),
@@ -77,8 +78,8 @@ def faults(registry: Registry, *overrides: str) -> list[str]:
         # names
         ("backbone=smolm2", "no backbone 'smolm2'; did you mean 'smollm2'?"),
         ("tracking=null", "no tracking 'null'; there are jsonl, none, wandb"),
-        ("strategy=zzz", "no strategy 'zzz'; there are head, lora"),
-        ("strategy=", "strategy= is empty; give it one of head, lora"),
+        ("strategy=zzz", "no strategy 'zzz'; there are full, head, lora"),
+        ("strategy=", "strategy= is empty; give it one of full, head, lora"),
         ("backbone=", "backbone= is empty; give it a name, file, folder or hub id"),
         ("backbone=./none", "backbone=./none: there is no such file or folder"),
         ("backbone=here/none", "backbone=here/none: there is no such file or folder; did you mean "
@@ -178,5 +179,5 @@ def test_all_faults_are_told_at_once(registry: Registry, tmp_path: Path) -> None
 
 def test_options_of_a_group_without_a_choice_are_not_judged(registry: Registry) -> None:
     assert faults(registry, TASK, "strategy=zzz", "strategy.rank=3", "strategy.foo=3") == [
-        "no strategy 'zzz'; there are head, lora"
+        "no strategy 'zzz'; there are full, head, lora"
     ]

@@ -113,7 +113,7 @@ def test_relative_files_of_a_task_start_from_its_own_folder(add: Add) -> None:
          r"^no task 'sequence_clasification'; did you mean 'sequence_classification'\? "
          r"`gptasks tasks` lists the \d+ installed\.$"),
         ("backbone", "smolm2", r"^no backbone 'smolm2'; did you mean 'smollm2'\?$"),
-        ("strategy", "zzz", r"^no strategy 'zzz'; there are head, lora"),
+        ("strategy", "zzz", r"^no strategy 'zzz'; there are full, head, lora"),
         ("tracking", "wandbb", r"^no tracking 'wandbb'; did you mean 'wandb'\?$"),
     ],
 )  # fmt: skip

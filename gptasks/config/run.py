@@ -91,6 +91,10 @@ def from_resolved(
         faults.append(str(error))
     if faults:
         raise ConfigError("\n".join(faults))
+    trainer, strategy = made["trainer"], made["strategy"]
+    for key in ("epochs", "learning_rate"):
+        if getattr(trainer, key) is None:
+            setattr(trainer, key, getattr(strategy, key))
     values = {
         group: {
             **{key: resolved[group][key] for key in ("name", "kind") if key in resolved[group]},

@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gptasks.errors import ConfigError, listing, suggest
-from gptasks.progress import quantity
-from gptasks.strategies.strategy import Fitted, Setup, Strategy
-from gptasks.task import Probe, ProbeFit
+from gptasks.strategies.finetuning import FineTuning, Finish
+from gptasks.strategies.strategy import Fitted
 
 if TYPE_CHECKING:
     from peft import PeftModel
+    from torch import nn
 
     from gptasks.backbone import Backbone
-    from gptasks.strategies.frozen import Frozen
-
-logger = logging.getLogger(__name__)
+    from gptasks.task import Layout
 
 
 @dataclass
-class Lora(Strategy):
+class Lora(FineTuning):
     """Low-rank adapters (Hu et al. 2021) on the upper layers of the backbone.
 
-    First the head is fitted on frozen features, then head and adapters learn together (linear
-    probe, then fine-tune: Kumar et al. 2022). The layers below the lowest adapter are frozen:
-    they run once per text, and nothing is computed backwards through them.
+    The layers below the lowest adapter are frozen: they run once per text, and nothing is computed
+    backwards through them.
     """
 
     name: ClassVar[str] = "lora"
-
-    layers: list[int] = field(default_factory=list)
-    """Layers the head may read, counted from 1; one is chosen on validation and the backbone cut
-    there. Empty: about ten of the upper half."""
+    epochs: ClassVar[float] = 1.0
+    learning_rate: ClassVar[float] = 1e-3
 
     depth: float = field(default=0.13, metadata={"minimum": 0.0, "maximum": 1.0})
     """Share of the backbone's layers, below the head, that get adapters; at least one layer."""
@@ -51,112 +45,8 @@ class Lora(Strategy):
     targets: list[str] = field(default_factory=list)
     """Names of the linear maps that get adapters; empty: all of those in the layers."""
 
-    probe: bool = True
-    """Whether the head starts from a fit on frozen features, where the task offers one."""
-
-    choice_rows: int = field(default=1000, metadata={"minimum": 2})
-    """Most training and validation windows that choose the layer."""
-
-    fit_rows: int = field(default=1000, metadata={"minimum": 2})
-    """Most training and validation windows that the head's start is fitted on. A head that knows
-    all rows by then leaves the adapters only the oddest of them to learn from."""
-
-    cache_gib: float = field(default=2.0, metadata={"minimum": 0.0})
-    """Most memory, in GiB, for the frozen layers' states of all texts; texts that would need more
-    run through the frozen layers in every epoch instead."""
-
-    def fit(self, setup: Setup) -> Fitted:
-        """Choose a layer, fit the head there, then train head and adapters, and merge them."""
-        import torch
-
-        from gptasks.model import Model
-        from gptasks.strategies.adapter import adapter_weights
-        from gptasks.strategies.features import candidates
-        from gptasks.strategies.frozen import Frozen
-
-        task, whole = setup.task, setup.backbone
-        self._check_targets(whole)
-        probe = task.probe() if self.probe else None
-        frozen = Frozen(
-            whole,
-            setup.train,
-            setup.validation,
-            cuts=(self.choice_rows, self.fit_rows),
-            memory=self.cache_gib * 2**30,
-            batch_tokens=setup.batch_tokens,
-            seed=setup.seed,
-        )
-        if probe is None:
-            layer, fit = candidates(whole, self.layers)[-1], None
-        else:
-            layer, fit = setup.remember("probe", lambda: self._probe(whole, probe, frozen))
-        cut, split = whole.cut(layer), self._split(whole, layer)
-        train, validation = setup.train, setup.validation
-        if self._is_cached(frozen, split):
-            train, validation = frozen.with_states(split)
-        torch.manual_seed(setup.seed)  # new weights, whether or not the fit was found kept
-        head = task.head(cut)
-        facts: dict[str, Any] = {
-            "layer": layer,
-            "layers": whole.layers,
-            "adapted_layers": [split + 1, layer],
-        }
-        if fit is not None:
-            head.load_state_dict({k: torch.from_numpy(v) for k, v in fit.parameters.items()})
-            facts["probe"] = {"loss": fit.loss, **fit.options}
-        adapted = self._adapt(cut, range(split, layer))
-        model = Model(task, cut, head.to(cut.device), split)
-        facts["trained_parameters"] = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        logger.info(
-            "training adapters on layers %d-%d of %d and the head: %s parameters",
-            *facts["adapted_layers"],
-            whole.layers,
-            quantity(facts["trained_parameters"]),
-        )
-        facts |= setup.training.fit(model, train, validation)
-        weights = adapter_weights(adapted, model.head, task.layout(), cut)
-        merged = adapted.merge_and_unload()
-        backbone = replace(cut, model=merged.requires_grad_(False).eval())
-        return Fitted(backbone, model.head, facts, weights.save)
-
-    def _probe(self, backbone: Backbone, probe: Probe, frozen: Frozen) -> tuple[int, ProbeFit]:
-        """The layer and the head's start."""
-        from gptasks.strategies.features import (
-            candidates,
-            chosen,
-            fit_head,
-            try_layers,
-            with_layers,
-        )
-
-        losses = try_layers(
-            probe,
-            frozen,
-            candidates(backbone, self.layers),
-            rows=self.choice_rows,
-            below=self._adapted(backbone),
-        )
-        layer = chosen(losses)
-        split = self._split(backbone, layer)
-        if self._is_cached(frozen, split):
-            frozen.hold(split)
-        fit = fit_head(probe, frozen, layer, rows=self.fit_rows)
-        return layer, with_layers(fit, losses)
-
-    def _adapted(self, backbone: Backbone) -> int:
-        """How many layers get adapters."""
-        return max(1, round(self.depth * backbone.layers))
-
-    def _split(self, backbone: Backbone, layer: int) -> int:
-        """How many layers stay frozen below those that get adapters, the head reading `layer`."""
-        return max(0, layer - self._adapted(backbone))
-
-    def _is_cached(self, frozen: Frozen, split: int) -> bool:
-        """Whether the frozen layers' states of all texts are held in memory."""
-        return split > 0 and frozen.size <= self.cache_gib * 2**30
-
-    def _check_targets(self, backbone: Backbone) -> None:
-        """Raise ConfigError for a map that the backbone has not, before any work."""
+    def check_backbone(self, backbone: Backbone) -> None:
+        """Raise ConfigError for a map that the backbone has not."""
         known = sorted({_last(name) for name in backbone.linear_maps(range(backbone.layers))})
         for target in self.targets:
             if target not in known:
@@ -164,6 +54,19 @@ class Lora(Strategy):
                     f"strategy.targets: {target!r} is no linear map in the layers of backbone "
                     f"{backbone.name!r}{suggest(target, known)} (it has: {listing(known)})."
                 )
+
+    def prepare(self, backbone: Backbone, layers: range) -> Finish:
+        """Put adapters into the layers."""
+        from gptasks.strategies.adapter import adapter_weights
+
+        adapted = self._adapt(backbone, layers)
+
+        def finish(head: nn.Module, layout: Layout | None, facts: dict[str, Any]) -> Fitted:
+            weights = adapter_weights(adapted, head, layout, backbone)
+            merged = adapted.merge_and_unload().requires_grad_(False).eval()
+            return Fitted(replace(backbone, model=merged), head, facts, weights.save)
+
+        return finish
 
     def _adapt(self, backbone: Backbone, layers: range) -> PeftModel:
         """Put adapters into the backbone's layers, in place."""

@@ -68,6 +68,12 @@ class Strategy(ABC):
     name: ClassVar[str] = ""
     """What `strategy=<name>` selects."""
 
+    epochs: ClassVar[float] = 1.0
+    """`trainer.epochs` where it is not set."""
+
+    learning_rate: ClassVar[float] = 1e-3
+    """`trainer.learning_rate` where it is not set."""
+
     @abstractmethod
     def fit(self, setup: Setup) -> Fitted:
         """Fit the task's head, and as much of the backbone as this strategy moves."""

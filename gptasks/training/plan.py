@@ -34,7 +34,7 @@ class Plan:
     @cached_property
     def steps(self) -> list[int]:
         """The number of steps of each epoch; of the last one, its share."""
-        whole, share = divmod(self.options.epochs, 1)
+        whole, share = divmod(self._epochs, 1)
         shares = [1.0] * int(whole) + ([share] if share > 1e-9 else [])
         return [
             math.ceil(len(self._steps(epoch)) * share - 1e-9) for epoch, share in enumerate(shares)
@@ -48,11 +48,11 @@ class Plan:
     @cached_property
     def tokens(self) -> int:
         """About how many tokens all processes see."""
-        return int(sum(self.lengths) * self.options.epochs)
+        return int(sum(self.lengths) * self._epochs)
 
     def epochs(self, step: int) -> float:
         """How many epochs the first `step` steps are."""
-        return step / self.total * self.options.epochs if self.total else 0.0
+        return step / self.total * self._epochs if self.total else 0.0
 
     def is_validated(self, step: int) -> bool:
         """Whether the model is validated after `step` steps; after the last one it always is.
@@ -73,6 +73,7 @@ class Plan:
     def rate(self, step: int) -> float:
         """The learning rate of the step after `step` steps."""
         options = self.options
+        assert options.learning_rate is not None  # the configuration has filled it in
         return options.learning_rate * schedule(step, self.total, options.warmup, options.schedule)
 
     def batches(self, step: int) -> Iterator[list[list[int]]]:
@@ -89,6 +90,11 @@ class Plan:
                 own = batches[self.process :: self.processes]
                 yield own + [[]] * (math.ceil(len(batches) / self.processes) - len(own))
             step = 0
+
+    @property
+    def _epochs(self) -> float:
+        assert self.options.epochs is not None  # the configuration has filled it in
+        return self.options.epochs
 
     def _steps(self, epoch: int) -> list[list[list[int]]]:
         """The batches of all processes, step by step."""
@@ -115,7 +121,7 @@ def schedule(step: int, total: int, warmup: float, shape: str) -> float:
 
 
 def adamw(parameters: Sequence[nn.Parameter], options: TrainerOptions) -> optim.Optimizer:
-    """AdamW; vectors (norms, biases) do not decay."""
+    """AdamW; vectors (norms, biases) do not decay. Each step's rate is set before it."""
     import torch
 
     matrices = [p for p in parameters if p.dim() > 1]
@@ -124,4 +130,4 @@ def adamw(parameters: Sequence[nn.Parameter], options: TrainerOptions) -> optim.
         {"params": matrices, "weight_decay": options.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=options.learning_rate)
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0)

@@ -31,7 +31,7 @@ def test_only_adapters_and_head_are_trained(shape):
     }[shape]
     per_layer = sum(16 * (inputs + outputs) for inputs, outputs in maps)
     assert fitted.facts["trained_parameters"] == 2 * per_layer + 2 * 32
-    assert fitted.facts["adapted_layers"] == [3, 4]
+    assert fitted.facts["trained_layers"] == [3, 4]
 
 
 @pytest.mark.filterwarnings("ignore:Full backward hook")
@@ -108,7 +108,7 @@ def test_states_are_kept_only_where_they_fit():
 def test_depth_is_the_share_of_the_layers_that_get_adapters(depth, layers, adapted):
     made = setup()
     fitted = Lora(depth=depth, layers=layers).fit(made)
-    assert fitted.facts["adapted_layers"] == adapted
+    assert fitted.facts["trained_layers"] == adapted
     assert fitted.backbone.layers == layers[0]
 
 

@@ -108,6 +108,25 @@ def test_bf16_and_another_architecture_go_on_bit_for_bit_too(data, tmp_path, mon
     assert remains(run(data, *other)) == expected
 
 
+@pytest.mark.parametrize("depth", ["0.5", "1.0"])
+def test_all_weights_go_on_bit_for_bit_too(depth, data, tmp_path, monkeypatch):
+    full = ("strategy=full", "trainer.learning_rate=0.001", "precision=bf16", "tracking=jsonl",
+            "trainer.epochs=2", "trainer.batch_tokens=256", f"strategy.depth={depth}")  # fmt: skip
+    with monkeypatch.context() as patch:
+        (tmp_path / "whole").mkdir()
+        patch.chdir(tmp_path / "whole")
+        expected = remains(train(configured(data, *full)))
+
+    def stop(loop):
+        raise Stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer._Loop, "_load_best", stop)
+        with pytest.raises(Stop):
+            train(configured(data, *full))
+    assert remains(train(configured(data, *full))) == expected
+
+
 def test_a_run_stopped_many_times_still_gets_there(data, whole):
     for call in (3, 4, 2):
         stopped(data, trainer._Loop, "_step", call, "trainer.checkpoint_every=1e-6")

@@ -53,14 +53,14 @@ def write(path: Path, rows: list[tuple[str, str]]) -> Path:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("backbone", ["tiny", "tiny_gpt2"])
-@pytest.mark.parametrize("strategy", ["head", "lora"])
+@pytest.mark.parametrize("strategy", ["head", "lora", "full"])
 def test_a_run_leaves_a_model_that_plain_transformers_opens(strategy, backbone, precision, data):
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     folder = run(data, f"strategy={strategy}", f"backbone={backbone}", f"precision={precision}")
-    only_lora = {"adapter", "history.jsonl"} if strategy == "lora" else set()
-    assert {p.name for p in folder.iterdir()} - {".lock", ".id"} == FILES | only_lora
+    more = {"head": set(), "lora": {"adapter", "history.jsonl"}, "full": {"history.jsonl"}}
+    assert {p.name for p in folder.iterdir()} - {".lock", ".id"} == FILES | more[strategy]
     results = results_of(folder)
     test = results["metrics"]["test"]
     assert test["accuracy"]["value"] > results["baselines"]["majority"]["accuracy"]["value"]
