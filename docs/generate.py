@@ -37,6 +37,7 @@ python -m gptasks task=sentiment strategy=head limit=500 seed=1
 
 - Every key is typed and checked before anything heavy is loaded; one that does not exist is an
   error that names the nearest one that does.
+- A key is given once; given twice it is an error, since one of the two would be ignored.
 - Lists are written `[a,b]`, maps `{a: b}`; put quotes around them, since the shell has a use for
   both kinds of bracket. `null` is none.
 - A value is, the later over the earlier: the default below, what the chosen YAML file says, what

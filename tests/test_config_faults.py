@@ -121,7 +121,11 @@ def faults(registry: Registry, *overrides: str) -> list[str]:
         ("hydra.jop.num=1", "there is no option 'hydra.jop'; did you mean 'hydra.job'?"),
         ("hydra.job.num=x", "Error merging override hydra.job.num=x: Value 'x' of type 'str' could "
          "not be converted to Integer"),
-        ("hydra.run.dir='a", "hydra.run.dir='a: Hydra can't read this*"),
+        ("hydra.job.name='a", "hydra.job.name='a: Hydra can't read this*"),
+        ("hydra.run.dir=x", "hydra.run.dir=x: hydra.run.dir has no effect: run=DIR sets the run "
+         "folder"),
+        ("hydra.output_subdir=x", "hydra.output_subdir=x: hydra.output_subdir has no effect: the "
+         "run folder keeps the configuration, in config.yaml"),
         ("hydra/job_logging=stdou", "no hydra/job_logging 'stdou'; did you mean 'stdout'?"),
         ("hydra/launcher=joblib", "hydra/launcher=joblib: hydra/launcher can't be changed; -m runs "
          "a sweep's jobs one after another"),
@@ -181,3 +185,20 @@ def test_options_of_a_group_without_a_choice_are_not_judged(registry: Registry) 
     assert faults(registry, TASK, "strategy=zzz", "strategy.rank=3", "strategy.foo=3") == [
         "no strategy 'zzz'; there are full, head, lora"
     ]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "fault"),
+    [
+        (["seed=1", "seed=2"], "seed is given twice, as '1' and '2'; give it once"),
+        (["seed=1", "+seed=1"], "seed is given twice, as '1' and '1'; give it once"),
+        (["trainer.epochs=1", "++trainer.epochs=3"],
+         "trainer.epochs is given twice, as '1' and '3'; give it once"),
+        (["task.labels=[a,b]", "task.labels=[c]"],
+         "task.labels is given twice, as '[a,b]' and '[c]'; give it once"),
+        (["backbone=tiny", "backbone=tiny"],
+         "backbone is given twice, as 'tiny' and 'tiny'; give it once"),
+    ],
+)  # fmt: skip
+def test_nothing_is_given_twice(registry: Registry, overrides: list[str], fault: str) -> None:
+    assert faults(registry, TASK, *overrides) == [fault]

@@ -27,6 +27,16 @@ _OVERRIDE = re.compile(
 )
 
 
+_WITHOUT_EFFECT = {
+    "hydra.run.dir": "run=DIR sets the run folder",
+    "hydra.sweep.dir": "each job of a sweep has a folder of its own in runs/",
+    "hydra.sweep.subdir": "each job of a sweep has a folder of its own in runs/",
+    "hydra.output_subdir": "the run folder keeps the configuration, in config.yaml",
+    "hydra.job.chdir": "a run stays in the current folder",
+}
+"""Options of Hydra that users know, and what there is instead: Hydra writes nothing here."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """One key and the value it is set to; several values are a sweep over them."""
@@ -49,7 +59,7 @@ class Plan:
     """What a command line asks for, checked."""
 
     settings: dict[str, Setting] = field(default_factory=dict)
-    """By key, in the order given; of two with one key the last."""
+    """By key, in the order given."""
 
     choices: dict[str, tuple[Choice, ...]] = field(default_factory=dict)
     """What each group is set to, given or by default."""
@@ -129,6 +139,8 @@ class _Reader:
                 raise ConfigError(
                     f"{shown}: {key} can't be changed; -m runs a sweep's jobs one after another"
                 )
+            if key in _WITHOUT_EFFECT:
+                raise ConfigError(f"{shown}: {key} has no effect: {_WITHOUT_EFFECT[key]}")
             self.plan.hydra.append(text)
             return []
         if key in GROUPS and (found["sign"] == "~" or value is None):
@@ -150,10 +162,9 @@ class _Reader:
 
     def group(self, group: str, text: str) -> None:
         known = self.registry.names(group)
-        if group in self.plan.settings or group in self.failed:
-            earlier = self.plan.settings.get(group)
-            said = f", as '{','.join(earlier.texts)}' and '{text}'" if earlier else ""
-            raise ConfigError(f"{group} is given twice{said}; give it once")
+        if group in self.failed:
+            raise ConfigError(f"{group} is given twice; give it once")
+        self.refuse_twice(group, text)
         self.failed.add(group)
         texts = texts_of(group, text, str, sweep=self.sweep, names=known)
         choices = []
@@ -215,6 +226,7 @@ class _Reader:
             ]
         for cls, name, where in owners:
             self.refuse_unknown(cls, name, where, key)
+        self.refuse_twice(key, text)
         want = type_at(owners[0][0], owners[0][1])
         texts = texts_of(key, text, want, sweep=self.sweep)
         values = [self.value(key, one, want) for one in texts]
@@ -236,6 +248,12 @@ class _Reader:
             return grammar.read(text, want)
         except ValueError as error:
             raise ConfigError(f"{key}={text} is no list or map: {error}") from error
+
+    def refuse_twice(self, key: str, text: str) -> None:
+        """Raise where the key is set already: one of the two would be ignored."""
+        if key in self.plan.settings:
+            earlier = ",".join(self.plan.settings[key].texts)
+            raise ConfigError(f"{key} is given twice, as '{earlier}' and '{text}'; give it once")
 
     def refuse_unknown(self, cls: type, name: str, where: str, key: str) -> None:
         """Raise where `cls` has no option of that dotted name."""
