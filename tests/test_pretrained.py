@@ -12,12 +12,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tiny_gguf import llama, write_gguf
-from tiny_models import CPU, backbone, decoder, full_disk
+from tiny_models import CPU, backbone, batch_of, decoder, full_disk, furthest
 
 from gptasks import pretrained
 from gptasks.backbone import Backbone
 from gptasks.cache import entries
+from gptasks.config import compose
 from gptasks.errors import BackboneError, DataError
+from gptasks.model import decode
 from gptasks.options import BackboneOptions
 from gptasks.pretrained import load_backbone
 
@@ -225,6 +227,38 @@ def test_code_that_comes_with_a_model_is_not_run_unless_allowed(part: str, folde
     else:  # transformers has a Llama of its own
         assert opened(path=str(folder)).layers == 4
     assert not ran.exists()
+
+
+@pytest.mark.parametrize(
+    ("choice", "repository", "shape"),
+    [
+        ("gpt2", "openai-community/gpt2", "gpt2"),
+        ("gpt2-medium", "openai-community/gpt2-medium", "gpt2"),
+        ("distilgpt2", "distilbert/distilgpt2", "gpt2"),
+        ("qwen3-0.6b", "Qwen/Qwen3-0.6B", "qwen3"),
+        ("pythia-160m", "EleutherAI/pythia-160m", "gpt_neox"),
+        ("some/one@v2", "some/one", "llama"),
+    ],
+)
+def test_a_repository_of_the_hub_opens_from_its_cache(
+    choice: str, repository: str, shape: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A small model of the architecture stands where the hub's cache would hold the real one."""
+    revision = choice.partition("@")[2] or "main"
+    cached = tmp_path / f"models--{repository.replace('/', '--')}"
+    snapshot = cached / "snapshots" / ("0" * 40)
+    tiny = backbone(shape)
+    tiny.model.save_pretrained(snapshot)
+    tiny.tokenizer.save(snapshot)
+    (cached / "refs").mkdir()
+    (cached / "refs" / revision).write_text("0" * 40)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    options = compose(["task=sequence_classification", f"backbone={choice}"]).backbone
+    found = load_backbone(options, choice, dtype=torch.float32, device=CPU)
+    assert found.source == repository + ("@v2" if "@" in choice else "")
+    batch = batch_of(found, ["one text", "another, longer text"])
+    ours, theirs = (decode(b.model, batch) for b in (found, tiny))
+    assert furthest(ours, theirs, batch["attention_mask"]) < 1e-5
 
 
 def test_the_hub_without_a_connection_says_what_to_do():
