@@ -42,6 +42,10 @@ class Lora(FineTuning):
     dropout: float = field(default=0.0, metadata={"minimum": 0.0, "below": 1.0})
     """Share of an adapter's inputs set to zero while training."""
 
+    dora: bool = False
+    """Whether direction and magnitude of the weights learn apart (DoRA, Liu et al. 2024): closer to
+    training all weights, and slower."""
+
     targets: list[str] = field(default_factory=list)
     """Names of the linear maps that get adapters; empty: all of those in the layers."""
 
@@ -78,6 +82,7 @@ class Lora(FineTuning):
             r=self.rank,
             lora_alpha=self.alpha,
             lora_dropout=self.dropout,
+            use_dora=self.dora,
             target_modules=[name for name in linear if _last(name) in targets],
         )
         with warnings.catch_warnings():  # PEFT says that it sets GPT-2's transposed weights right

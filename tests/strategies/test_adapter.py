@@ -43,7 +43,9 @@ class Trained:
     weights: AdapterWeights
 
 
-def trained(shape: str, labels: str = "bad good", rank: int = 4, **options: Any) -> Trained:
+def trained(
+    shape: str, labels: str = "bad good", rank: int = 4, dora: bool = False, **options: Any
+) -> Trained:
     """Adapters on layers 2 and 3 of 4, the backbone cut at 3, all of it far from its start."""
     whole = backbone(shape)
     copy = backbone(shape)  # the adapters are merged into the layers they share with the whole
@@ -55,7 +57,7 @@ def trained(shape: str, labels: str = "bad good", rank: int = 4, **options: Any)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         adapted = get_peft_model(
-            cut.model, LoraConfig(r=rank, lora_alpha=16, target_modules=targets)
+            cut.model, LoraConfig(r=rank, lora_alpha=16, target_modules=targets, use_dora=dora)
         )
     for parameter in [p for p in adapted.parameters() if p.requires_grad]:
         parameter.data.normal_(std=0.2)
@@ -72,12 +74,14 @@ def saved_backbone(whole: Backbone, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("shape", ["llama", "gpt2", "gpt_neox"])
-@pytest.mark.parametrize("labels", ["bad good", "bad fair good"])
+@pytest.mark.parametrize(
+    ("labels", "dora"), [("bad good", False), ("bad fair good", False), ("bad good", True)]
+)
 @torch.no_grad()
 def test_the_adapter_on_the_plain_backbone_is_the_merged_model(
-    shape: str, labels: str, tmp_path: Path
+    shape: str, labels: str, dora: bool, tmp_path: Path
 ):
-    run = trained(shape, labels)
+    run = trained(shape, labels, dora=dora)
     run.weights.save(tmp_path / "adapter")
     base = saved_backbone(run.whole, tmp_path / "backbone")
     tokenizer = AutoTokenizer.from_pretrained(base)

@@ -213,6 +213,33 @@ def test_dropout_acts_in_training_only():
     Lora(dropout=0.5).fit(setup(training=Training(look)))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_dora_learns_magnitudes_too_and_merges(shape, dtype):
+    from gptasks.model import Model
+
+    seen = {}
+
+    def look(model, train, validation):
+        generator = torch.Generator().manual_seed(0)
+        trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        magnitudes = [name for name in trained if "lora_magnitude_vector" in name]
+        assert len(magnitudes) == sum("lora_A" in name for name in trained)
+        for name, parameter in trained.items():
+            assert parameter.dtype == torch.float32
+            if "lora_B" in name:
+                parameter.data = 0.1 * torch.randn(parameter.shape, generator=generator)
+        with torch.inference_mode(), torch.autocast("cpu", dtype, dtype != torch.float32):
+            seen["logits"] = model.eval()(batch_of(validation))
+
+    made = setup(shape, training=Training(look), dtype=dtype)
+    fitted = Lora(dora=True, depth=0.5).fit(made)
+    with torch.inference_mode():
+        merged = Model(made.task, fitted.backbone, fitted.head).eval()(batch_of(made.validation))
+    tolerance = 1e-4 if dtype == torch.float32 else 0.3
+    torch.testing.assert_close(merged, seen["logits"], rtol=0, atol=tolerance)
+
+
 # -- targets ------------------------------------------------------------------------------
 
 
