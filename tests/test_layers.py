@@ -50,7 +50,7 @@ PLACES: dict[str, set[str]] = {
     "unearth": {"data"},
     "httpx2": {"data"},
     "pyarrow": {"data"},
-    "huggingface_hub": {"config", "pretrained"},
+    "huggingface_hub": {"config", "pretrained", "training"},
 }
 """The only modules or packages that may import a library."""
 

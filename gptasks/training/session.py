@@ -28,6 +28,7 @@ from gptasks.progress import duration
 from gptasks.runs import RunFolder, writing
 from gptasks.task import Prediction, Row, Task
 from gptasks.tracking import SafeTracker, Tracker
+from gptasks.training.card import model_card
 from gptasks.training.checkpoint import Checkpoints
 from gptasks.training.continuation import Curves, Memory, check_same_data
 from gptasks.training.processes import Processes
@@ -295,6 +296,9 @@ class _Session:
         results = collect(
             self.config, scores, baselines, facts, timing, self.encodings, self.splits
         )
+        with writing(self.folder.model):
+            card = model_card(self.config, results)
+            (self.folder.model / "README.md").write_text(card, encoding="utf-8")
         tell(self.tracker, self.task, scores, baselines, predictions["test"], test)
         self.folder.write_results(results)
         self.folder.clear_checkpoints()

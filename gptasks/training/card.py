@@ -1,0 +1,156 @@
+"""The model card: `model/README.md`, which hubs show beside a model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gptasks.config import RunConfig
+from gptasks.metrics import Score, is_better_higher
+from gptasks.task import DataOptions
+
+PIPELINES = {"AutoModelForSequenceClassification": "text-classification"}
+"""The hub's word for what a class of transformers does."""
+
+
+def model_card(config: RunConfig, results: Mapping[str, Any]) -> str:
+    """The card in Markdown, metadata first: data, scores with intervals beside the baselines',
+    use and limits. It holds no path of this machine and no text of the data.
+
+    results: the content of results.json.
+    """
+    parts = [
+        f"---\n{_metadata(config, results)}\n---",
+        f"# {config.task_name}",
+        _origin(config, results),
+        "## Scores\n\n" + "\n".join(_scores(results)),
+        "## Data\n\n" + "\n".join(_data(config, results)),
+        "## Use\n\n" + _use(config),
+        "## Limits\n\n" + "\n".join(_limits(config, results)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _metadata(config: RunConfig, results: Mapping[str, Any]) -> str:
+    from huggingface_hub import EvalResult, ModelCardData
+
+    layout = config.task.layout()
+    pipeline = PIPELINES.get(layout.auto_class) if layout else None
+    found = {name: Score.from_json(score) for name, score in results["metrics"]["test"].items()}
+    data = ModelCardData(
+        model_name=config.task_name,
+        library_name="transformers" if layout else "gptasks",
+        pipeline_tag=pipeline,
+        base_model=config.backbone.hub if config.backbone.source == "hub" else None,
+        tags=["gptasks", f"strategy-{config.strategy_name}"],
+        eval_results=[
+            EvalResult(
+                task_type=pipeline or type(config.task).name,
+                dataset_type=config.task_name,
+                dataset_name=config.task_name,
+                dataset_split="test",
+                metric_type=name,
+                metric_value=score.value,
+                verified=False,
+            )
+            for name, score in found.items()
+            if math.isfinite(score.value)
+        ],
+    )
+    return data.to_yaml().strip()
+
+
+def _origin(config: RunConfig, results: Mapping[str, Any]) -> str:
+    fit, backbone = results["fit"], config.backbone
+    source = {"package": backbone.distribution, "hub": backbone.hub}.get(backbone.source)
+    named = f"`{config.backbone_name}`" + (f" ({source})" if source else "")
+    cut = f", cut at layer {fit['layer']} of {fit['layers']}" if "layer" in fit else ""
+    return (
+        f"The GPT {named}{cut}, fine-tuned for the task `{config.task_name}` "
+        f"({type(config.task).name}) by gptasks {results['versions']['gptasks']}, "
+        f"`strategy={config.strategy_name}`, seed {config.run.seed}."
+    )
+
+
+def _scores(results: Mapping[str, Any]) -> Iterator[str]:
+    columns = {"this model": results["metrics"]["test"], **results["baselines"]}
+    yield _line(["test", *columns])
+    yield _line(["---"] * (len(columns) + 1))
+    for name in results["metrics"]["test"]:
+        label = name if is_better_higher(name) else f"{name} (lower is better)"
+        yield _line([label, *(_cell(found.get(name)) for found in columns.values())])
+    yield ""
+    yield (
+        f"On {results['data']['test']['n']:,} test rows, which chose nothing; in brackets 95% "
+        "bootstrap intervals over them."
+    )
+
+
+def _data(config: RunConfig, results: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{_source(config.task.data)}. Rows of this run:"
+    yield ""
+    yield _line(["split", "rows", "SHA-256"])
+    yield _line(["---"] * 3)
+    for name, split in results["data"].items():
+        yield _line([name, f"{split['n']:,}", f"`{split['sha256'][:16]}…`"])
+
+
+def _source(data: DataOptions) -> str:
+    if data.source == "package":
+        return f"Files of the package {data.distribution}"
+    named = [getattr(data, split) for split in ("train", "validation", "test")]
+    return f"The files {', '.join(f'`{name}`' for name in dict.fromkeys(_names(named)))}"
+
+
+def _names(given: Any) -> Iterator[str]:
+    """The names of the files, without the folders they lie in."""
+    if isinstance(given, str):
+        yield Path(given).name
+    elif isinstance(given, Mapping):
+        yield from _names(list(given.values()))
+    elif isinstance(given, Sequence):
+        for one in given:
+            yield from _names(one)
+
+
+def _use(config: RunConfig) -> str:
+    layout = config.task.layout()
+    pipeline = PIPELINES.get(layout.auto_class) if layout else None
+    if pipeline:
+        return (
+            "```python\nfrom transformers import pipeline\n\n"
+            f'answer = pipeline("{pipeline}", model="THIS FOLDER OR REPOSITORY")\n'
+            'print(answer("a text"))\n```'
+        )
+    return (
+        "No class of plain transformers computes this head: opened as anything but `AutoModel`, "
+        "the model would answer wrongly. Open the run it belongs to, by `gptasks.load(RUN)`."
+    )
+
+
+def _limits(config: RunConfig, results: Mapping[str, Any]) -> Iterator[str]:
+    task = config.task
+    yield (
+        "- Meant for texts such as those it was trained on. Other languages, kinds of text and "
+        "times were not tested; the scores above say nothing of them."
+    )
+    if results["labels"]:
+        yield (
+            f"- It always answers with one of {', '.join(f'`{x}`' for x in results['labels'])}, "
+            "also where none fits."
+        )
+    yield f"- It reads {task.max_length} tokens of a text at most; longer ones are cut."
+    yield "- It carries the biases of its backbone and of its data."
+
+
+def _cell(score: Mapping[str, Any] | None) -> str:
+    if score is None or score["value"] is None:
+        return "undefined"
+    interval = "" if score["low"] is None else f" [{score['low']:.3f}, {score['high']:.3f}]"
+    return f"{score['value']:.4f}{interval}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
