@@ -82,6 +82,11 @@ def quantity(number: float) -> str:
     return f"{number:.0f}"
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """1 as "1 row", 1234 as "1,234 rows"; `many` where it is not `one` with an s."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def duration(seconds: float) -> str:
     """75 as "1:15 min", 4000 as "1:06 h", 12 as "12 s"."""
     seconds = max(0, round(seconds))

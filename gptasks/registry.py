@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from gptasks.discovery import source_tree
-from gptasks.errors import ConfigError, GptasksError, PluginError, suggest
+from gptasks.errors import ConfigError, GptasksError, PluginError, listing, suggest
 from gptasks.options import BackboneOptions, TrainerOptions
 from gptasks.plugins import BLOCK, Plugin, Plugins, plugin_manager
 from gptasks.schema import build, check, without_interpolations
@@ -133,11 +133,18 @@ class Registry:
                 f"{path}: the name '{name}' may hold letters, digits, '_', '-' and "
                 "'.' only, since run folders are named after it"
             )
-        kind_name = "" if group in _ONE_CLASS else file.pop("kind") or name
+        told = None if group in _ONE_CLASS else file.pop("kind")
+        kind_name = "" if group in _ONE_CLASS else told or name
         try:
             kind = self.kind(group, kind_name)
         except ConfigError as error:
-            raise ConfigError(f"{path}: {error}") from error
+            if told or group != "task":
+                raise ConfigError(f"{path}: {error}") from error
+            kinds = sorted({cls.name for _, cls in self.classes})
+            raise ConfigError(
+                f"{path} has no kind:, and no kind of task is called '{name}'; write kind: and one "
+                f"of {listing(kinds)}"
+            ) from error
         values = file.values(kind)
         description = file.comment or _summary(kind)
         choice = Choice(group, name, kind, kind_name, values, description, path, plugin)

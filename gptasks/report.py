@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gptasks.metrics import Score, is_better_higher
+from gptasks.progress import counted
 
 
 def score_table(columns: Mapping[str, Mapping[str, Score]]) -> str:
@@ -35,7 +36,7 @@ def run_table(results: Mapping[str, Any]) -> str:
     n = results["data"]["test"]["n"]
     has_intervals = any(not math.isnan(s.low) for found in scores.values() for s in found.values())
     note = "; in brackets 95% bootstrap intervals over them" if has_intervals else ""
-    return f"{title}\n\n{score_table(scores)}\n\n{n:,} test rows{note}."
+    return f"{title}\n\n{score_table(scores)}\n\n{counted(n, 'test row')}{note}."
 
 
 def sweep_table(runs: Sequence[tuple[Sequence[str], Path, Mapping[str, Any]]]) -> str:

@@ -23,6 +23,7 @@ from gptasks.arguments import (
     write_line,
 )
 from gptasks.errors import ConfigError, DataError
+from gptasks.progress import counted
 from gptasks.registry import Registry
 from gptasks.report import run_table, score_table, sweep_table, table
 
@@ -83,7 +84,7 @@ def evaluate(argv: Sequence[str]) -> None:
     if data is None:
         columns["stored"] = run.metrics["test"]
     where = f"{options.run}'s test split" if data is None else options.data
-    print(f"{len(rows):,} rows of {where}\n\n{score_table(columns)}")
+    print(f"{counted(len(rows), 'row')} of {where}\n\n{score_table(columns)}")
 
 
 def predict(argv: Sequence[str]) -> None:
@@ -120,7 +121,7 @@ def predict(argv: Sequence[str]) -> None:
                 source = "the standard input" if options.input == "-" else options.input
                 raise DataError(f"{source} holds no rows, so there is nothing to predict.")
     if options.output:
-        logger.info("%s: predictions of %s", options.output, _counted(count, "row", "rows"))
+        logger.info("%s: predictions of %s", options.output, counted(count, "row"))
 
 
 def tasks(argv: Sequence[str]) -> None:
@@ -167,7 +168,7 @@ def cache(argv: Sequence[str]) -> None:
     if parser.choice(options.what, ("list", "clean")) == "clean":
         gone = clean(options.names or None)
         size = _size(sum(entry.bytes for entry in gone))
-        print(f"removed {_counted(len(gone), 'entry', 'entries')}, {size}")
+        print(f"removed {counted(len(gone), 'entry', 'entries')}, {size}")
         return
     if options.names:
         raise ConfigError("cache list takes no names; gptasks cache clean NAME removes one.")
@@ -201,10 +202,6 @@ def version(argv: Sequence[str]) -> None:
 def _warn_of_broken(registry: Registry) -> None:
     for broken in registry.plugins.broken:
         print(f"gptasks: {broken.message}", file=sys.stderr)
-
-
-def _counted(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"
 
 
 def _size(bytes: int) -> str:

@@ -124,6 +124,8 @@ def faults(registry: Registry, *overrides: str) -> list[str]:
         ("hydra.job.name='a", "hydra.job.name='a: Hydra can't read this*"),
         ("hydra.run.dir=x", "hydra.run.dir=x: hydra.run.dir has no effect: run=DIR sets the run "
          "folder"),
+        ("hydra.sweep={dir: x}", "hydra.sweep={dir: x}: hydra.sweep has no effect: each job of a "
+         "sweep has a folder of its own in runs/"),
         ("hydra.output_subdir=x", "hydra.output_subdir=x: hydra.output_subdir has no effect: the "
          "run folder keeps the configuration, in config.yaml"),
         ("hydra/job_logging=stdou", "no hydra/job_logging 'stdou'; did you mean 'stdout'?"),
@@ -196,6 +198,10 @@ def test_options_of_a_group_without_a_choice_are_not_judged(registry: Registry) 
          "trainer.epochs is given twice, as '1' and '3'; give it once"),
         (["task.labels=[a,b]", "task.labels=[c]"],
          "task.labels is given twice, as '[a,b]' and '[c]'; give it once"),
+        (["task.data={train: a.csv}", "task.data.train=b.csv"],
+         "task.data.train is given twice, by itself and within task.data; give it once"),
+        (["task.data.train=b.csv", "task.data={train: a.csv, test: b.csv}"],
+         "task.data.train is given twice, by itself and within task.data; give it once"),
         (["backbone=tiny", "backbone=tiny"],
          "backbone is given twice, as 'tiny' and 'tiny'; give it once"),
     ],

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from gptasks import progress as module
-from gptasks.progress import Progress, duration, quantity
+from gptasks.progress import Progress, counted, duration, quantity
 
 
 class Clock:
@@ -157,3 +157,8 @@ def test_units_rise_with_the_numbers():
     texts = [quantity(10.0**n) for n in range(11)]
     assert [t.split()[-1] for t in texts[3:]] == ["k", "k", "k", "M", "M", "M", "G", "G"]
     assert all(one != other for one, other in pairwise(texts))
+
+
+def test_one_of_a_thing_is_singular():
+    assert [counted(n, "row") for n in (0, 1, 1234)] == ["0 rows", "1 row", "1,234 rows"]
+    assert [counted(n, "entry", "entries") for n in (1, 2)] == ["1 entry", "2 entries"]

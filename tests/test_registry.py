@@ -128,6 +128,8 @@ def test_an_unknown_name_brings_the_nearest(group: str, name: str, message: str)
         ("kind: sequence_clasification\n",
          r"a\.yaml: no kind of task 'sequence_clasification'; "
          r"did you mean 'sequence_classification'\?$"),
+        ("text: a\n", r"a\.yaml has no kind:, and no kind of task is called 'a'; write kind: and "
+         r"one of .*sequence_classification"),
         ("kind: sequence_classification\ntxet: a\n",
          r"a\.yaml: task 'a' \(plugins/a\) has no option 'txet'; did you mean 'text'\?$"),
         ("kind: sequence_classification\nmax_length: 0\n",

@@ -28,7 +28,9 @@ _OVERRIDE = re.compile(
 
 
 _WITHOUT_EFFECT = {
+    "hydra.run": "run=DIR sets the run folder",
     "hydra.run.dir": "run=DIR sets the run folder",
+    "hydra.sweep": "each job of a sweep has a folder of its own in runs/",
     "hydra.sweep.dir": "each job of a sweep has a folder of its own in runs/",
     "hydra.sweep.subdir": "each job of a sweep has a folder of its own in runs/",
     "hydra.output_subdir": "the run folder keeps the configuration, in config.yaml",
@@ -238,6 +240,7 @@ class _Reader:
             for cls, name, where in owners:
                 told = without_interpolations(_nest(name, value))
                 self.faults += check_choice(cls, told, where)
+        self.refuse_overlap(key, values)
         self.plan.settings[key] = Setting(key, tuple(texts), tuple(values))
 
     def value(self, key: str, text: str, want: Any) -> Any:
@@ -254,6 +257,17 @@ class _Reader:
         if key in self.plan.settings:
             earlier = ",".join(self.plan.settings[key].texts)
             raise ConfigError(f"{key} is given twice, as '{earlier}' and '{text}'; give it once")
+
+    def refuse_overlap(self, key: str, values: Sequence[Any]) -> None:
+        """Raise where a map and a key inside it are both set, in either order."""
+        for other, setting in self.plan.settings.items():
+            pairs = ((other, setting.values, key), (key, values, other))
+            for whole, maps, inner in pairs if other not in GROUPS else ():
+                path = inner.removeprefix(f"{whole}.").split(".")
+                if inner.startswith(f"{whole}.") and any(_holds(value, path) for value in maps):
+                    raise ConfigError(
+                        f"{inner} is given twice, by itself and within {whole}; give it once"
+                    )
 
     def refuse_unknown(self, cls: type, name: str, where: str, key: str) -> None:
         """Raise where `cls` has no option of that dotted name."""
@@ -286,6 +300,15 @@ def _nest(key: str, value: Any) -> dict[str, Any]:
         value = {part: value}
     assert isinstance(value, dict)
     return value
+
+
+def _holds(value: Any, path: Sequence[str]) -> bool:
+    """Whether a map, or the maps in it, have a value at that path."""
+    for part in path:
+        if not isinstance(value, dict) or part not in value:
+            return False
+        value = value[part]
+    return True
 
 
 def _has_map(value: Any) -> bool:

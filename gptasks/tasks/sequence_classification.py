@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gptasks.errors import DataError, listing, suggest
+from gptasks.progress import counted
 from gptasks.task import Layout, Prediction, Probe, Row, Task
 from gptasks.tasks.template import template_parts
 
@@ -130,10 +131,11 @@ class SequenceClassification(Task):
         unknown = sorted(set(counts) - set(self.labels))
         if unknown:
             row = next(row for row in rows if str(self.reference(row)) == unknown[0])
+            affected = counted(sum(counts[label] for label in unknown), "row")
             raise DataError(
                 f"label '{unknown[0]}' of {split} ({row.id}) is not among the labels of train"
                 f"{suggest(unknown[0], self.labels) or '.'} Labels there: {listing(self.labels)}; "
-                f"not among them: {listing(unknown)} ({sum(counts[u] for u in unknown):,} rows). "
+                f"not among them: {listing(unknown)} ({affected}). "
                 "Correct the rows, or name all labels by task.labels=[…]."
             )
         if split == "train" and len(counts) < 2:
