@@ -12,6 +12,7 @@ from gptasks.errors import TrainingError
 from gptasks.task import Probe, ProbeFit
 
 if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
     from torch import Tensor
 
 STRENGTHS = tuple(10 ** (n / 2) for n in range(-6, 1))
@@ -57,9 +58,11 @@ class LogisticProbe(Probe):
         scale = features.std(axis=0, dtype=np.float64)
         scale[scale < 1e-6] = 1.0
         x, y = features / scale, targets
+        model = self._model()
         best: tuple[float, float, np.ndarray] | None = None
         for strength in STRENGTHS:
-            weight = self._weight(x, y, strength) / scale  # (K, D)
+            model.set_params(C=strength)
+            weight = self._weight(model, x, y) / scale  # (K, D)
             loss = log_loss(validation_features @ weight.T, validation_targets)
             if best is not None and loss >= best[0]:
                 break
@@ -67,22 +70,30 @@ class LogisticProbe(Probe):
         assert best is not None
         return ProbeFit(best[0], {"weight": best[2].astype(np.float32)}, {"C": best[1]})
 
-    def _weight(self, x: np.ndarray, y: np.ndarray, strength: float) -> np.ndarray:
+    def _model(self) -> LogisticRegression:
+        """A regression that starts each fit where the last one, of another C, ended."""
+        from sklearn.linear_model import LogisticRegression
+
+        # Newton's method takes a few steps where L-BFGS takes a hundred, but D x K squared numbers.
+        solver = "newton-cholesky" if self.classes == 2 else "lbfgs"
+        return LogisticRegression(
+            fit_intercept=False,
+            max_iter=300,
+            tol=1e-3,
+            solver=solver,
+            warm_start=solver == "newton-cholesky",
+        )
+
+    def _weight(self, model: LogisticRegression, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         from scipy.linalg import LinAlgWarning
         from sklearn.exceptions import ConvergenceWarning
-        from sklearn.linear_model import LogisticRegression
 
         weight = np.zeros((self.classes, x.shape[1]))
         if len(np.unique(y)) < 2:  # a small sample may hold one class: nothing to tell apart
             return weight
-        # Newton's method takes a few steps where L-BFGS takes a hundred, but D x K squared numbers.
-        solver = "newton-cholesky" if self.classes == 2 else "lbfgs"
         with warnings.catch_warnings():  # the last digits of the fit do not matter here
             warnings.simplefilter("ignore", ConvergenceWarning)
             warnings.simplefilter("ignore", LinAlgWarning)  # it goes on with L-BFGS then
-            model = LogisticRegression(
-                C=strength, fit_intercept=False, max_iter=300, tol=1e-3, solver=solver
-            )
             model.fit(x, y)
         if len(model.classes_) == 2:  # one row of weights: share it between the two logits
             weight[model.classes_[1]] = model.coef_[0] / 2
