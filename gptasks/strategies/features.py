@@ -22,8 +22,7 @@ TRIED = 10
 """About so many layers from there to the top are tried."""
 
 PATIENCE = 2
-"""Layers tried in a row without a better fit after which deeper ones are not."""
-
+"""Layers tried in a row, none of them chosen, after which deeper ones are not tried."""
 
 ALIKE = 1.01
 """Layers whose loss is at most so many times the least count as equally good."""
@@ -78,13 +77,18 @@ def try_layers(
 def chosen(losses: Mapping[int, float]) -> int:
     """The lowest of the layers that are as good as the best: it costs the least, now and later."""
     least = min(losses.values())
-    return min(layer for layer, loss in losses.items() if not loss > ALIKE * least)
+    limit = least + (ALIKE - 1) * abs(least)
+    return min(layer for layer, loss in losses.items() if not loss > limit)
 
 
 def fit_head(probe: Probe, frozen: Frozen, layer: int, *, rows: int) -> ProbeFit:
-    """The head on `layer`, fitted on the first `rows` windows of either split."""
+    """The head on `layer`, fitted on the first `rows` windows of either split.
+
+    The features found so far are forgotten.
+    """
     with Progress(f"features of layer {layer}", frozen.work(layer, rows), UNIT) as progress:
         features = frozen.features(probe, layer, rows, progress)
+    frozen.forget_features()  # they are held here, joined
     fit = probe.fit(*features)
     logger.info("head fitted on layer %d: validation log loss %.4f", layer, fit.loss)
     return fit

@@ -89,6 +89,7 @@ class FineTuning(Strategy):
         train, validation = setup.train, setup.validation
         if self._is_cached(frozen, split):
             train, validation = frozen.with_states(split)
+        frozen.forget_states()
         torch.manual_seed(setup.seed)  # new weights, whether or not the fit was found kept
         head = task.head(cut)
         facts: dict[str, Any] = {
@@ -121,12 +122,10 @@ class FineTuning(Strategy):
             with_layers,
         )
 
+        layers, learning = candidates(backbone, self.layers), self._learning(backbone)
+        is_cached = self._is_cached(frozen, max(0, layers[-1] - learning))
         losses = try_layers(
-            probe,
-            frozen,
-            candidates(backbone, self.layers),
-            rows=self.choice_rows,
-            below=self._learning(backbone),
+            probe, frozen, layers, rows=self.choice_rows, below=learning if is_cached else 0
         )
         layer = chosen(losses)
         split = self._split(backbone, layer)

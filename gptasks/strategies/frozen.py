@@ -82,6 +82,16 @@ class Frozen:
             for group in self.groups:
                 group.forget_lowest()
 
+    def forget_states(self) -> None:
+        """Free all states: nothing higher will be asked for."""
+        for group in self.groups:
+            group.held = {}
+
+    def forget_features(self) -> None:
+        """Free all features and targets."""
+        for group in self.groups:
+            group.found = {}
+
     def hold(self, layer: int) -> None:
         """Hold the states of all windows on `layer`, and no others."""
         total = sum(group.way(layer) for group in self.groups)

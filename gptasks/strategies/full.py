@@ -20,7 +20,8 @@ class Full(FineTuning):
     """All weights of the backbone up to the layer that the head reads, embeddings too.
 
     They are held and moved in fp32, whatever the backbone computes in: bf16 has no room for small
-    steps. Takes 16 bytes of memory a weight (weight, gradient, two moments), and most time.
+    steps. Takes 16 bytes of memory a weight (weight, gradient, two moments), up to 48 bytes of disk
+    a weight for checkpoints while it runs, and most time.
     """
 
     name: ClassVar[str] = "full"

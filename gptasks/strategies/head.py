@@ -62,6 +62,7 @@ class Head(Strategy):
             )
             losses = try_layers(probe, frozen, layers, rows=self.choice_rows)
             layer = chosen(losses)
+            frozen.forget_states()
             fit = fit_head(probe, frozen, layer, rows=self.fit_rows)
             return layer, with_layers(fit, losses)
 

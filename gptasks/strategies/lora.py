@@ -78,12 +78,19 @@ class Lora(FineTuning):
 
         linear = backbone.linear_maps(layers)
         targets = self.targets or [_last(name) for name in linear]
+        names = [name for name in linear if _last(name) in targets]
+        if not names:
+            raise ConfigError(
+                f"strategy.targets: none of {listing(targets)} is in layers {layers.start + 1} to "
+                f"{layers.stop} of backbone {backbone.name!r} (they have: "
+                f"{listing(sorted({_last(name) for name in linear}))})."
+            )
         config = LoraConfig(
             r=self.rank,
             lora_alpha=self.alpha,
             lora_dropout=self.dropout,
             use_dora=self.dora,
-            target_modules=[name for name in linear if _last(name) in targets],
+            target_modules=names,
         )
         with warnings.catch_warnings():  # PEFT says that it sets GPT-2's transposed weights right
             warnings.simplefilter("ignore", UserWarning)

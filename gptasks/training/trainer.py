@@ -71,6 +71,7 @@ class Trainer:
         check_trainable(model)
         loop = _Loop(self, model, train, validation)
         loop.run()
+        self.processes.accelerator.free_memory()  # it holds model and optimizer
         state = loop.state
         return {
             "steps": state.step,

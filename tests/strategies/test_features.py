@@ -131,6 +131,7 @@ def test_deeper_layers_are_not_tried_after_some_without_a_better_one(monkeypatch
         ({2: 0.506, 3: 0.505, 4: 0.500}, 3),
         ({2: 0.506, 3: 0.600, 4: 0.500}, 4),
         ({3: float("nan")}, 3),
+        ({2: -0.9, 3: -1.0, 4: -1.005}, 3),
     ],
 )
 def test_of_layers_that_fit_alike_the_lowest_is_chosen(losses, layer):
@@ -190,11 +191,11 @@ def test_the_fit_sees_at_most_so_many_rows_of_either_split():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_fit_after_a_choice_is_the_fit_without_one_and_computes_only_the_rest(shape, dtype):
     made = setup(shape, dtype=dtype)
-    fresh, chosen, probes = frozen(made, 15, 1000), frozen(made, 15, 1000), (Scripted(), Scripted())
-    try_layers(probes[1], chosen, [2, 3, 4], rows=15)
-    rest = sum(group.tokens for group in chosen.groups if group.start == 15)
-    assert chosen.work(3, 1000) == 3 * rest
-    for probe, some in zip(probes, (fresh, chosen), strict=True):
+    fresh, tried, probes = frozen(made, 15, 1000), frozen(made, 15, 1000), (Scripted(), Scripted())
+    try_layers(probes[1], tried, [2, 3, 4], rows=15)
+    rest = sum(group.tokens for group in tried.groups if group.start == 15)
+    assert tried.work(3, 1000) == 3 * rest
+    for probe, some in zip(probes, (fresh, tried), strict=True):
         fit_head(probe, some, 3, rows=1000)
     for one, other in zip(probes[0].seen[-1], probes[1].seen[-1], strict=True):
         np.testing.assert_array_equal(one, other)
