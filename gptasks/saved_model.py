@@ -61,6 +61,11 @@ def save_model(folder: Path, task: Task, backbone: Backbone, head: nn.Module) ->
         raise fault from error
 
 
+def is_plain(folder: Path) -> bool:
+    """Whether a class of plain transformers opens the whole model, head included."""
+    return not (folder / HEAD).exists()
+
+
 def load_model(folder: Path, task: Task, runtime: Runtime) -> Model:
     """The model that `save_model` wrote. Raises RunError in one line when it is broken."""
     import torch
@@ -75,7 +80,7 @@ def load_model(folder: Path, task: Task, runtime: Runtime) -> Model:
     for name in ("config.json", "tokenizer.json"):
         if not (folder / name).is_file():
             raise RunError(f"{folder} holds no whole model: {name} is missing; {ADVICE}")
-    layout = None if (folder / HEAD).exists() else task.layout()
+    layout = task.layout() if is_plain(folder) else None
     try:
         with quiet_transformers():
             opener = getattr(transformers, layout.auto_class if layout else "AutoModel")

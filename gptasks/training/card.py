@@ -9,39 +9,43 @@ from typing import Any
 
 from gptasks.config import RunConfig
 from gptasks.metrics import Score, is_better_higher
+from gptasks.progress import counted
 from gptasks.task import DataOptions
 
 PIPELINES = {"AutoModelForSequenceClassification": "text-classification"}
 """The hub's word for what a class of transformers does."""
 
 
-def model_card(config: RunConfig, results: Mapping[str, Any]) -> str:
+def model_card(config: RunConfig, results: Mapping[str, Any], *, is_plain: bool) -> str:
     """The card in Markdown, metadata first: data, scores with intervals beside the baselines',
     use and limits. It holds no path of this machine and no text of the data.
 
-    results: the content of results.json.
+    results: the content of results.json. is_plain: whether a class of transformers opens the whole
+    model, head included.
     """
+    layout = config.task.layout() if is_plain else None
+    pipeline = PIPELINES.get(layout.auto_class) if layout else None
     parts = [
-        f"---\n{_metadata(config, results)}\n---",
+        f"---\n{_metadata(config, results, is_plain, pipeline)}\n---",
         f"# {config.task_name}",
         _origin(config, results),
         "## Scores\n\n" + "\n".join(_scores(results)),
         "## Data\n\n" + "\n".join(_data(config, results)),
-        "## Use\n\n" + _use(config),
+        "## Use\n\n" + _use(config, pipeline),
         "## Limits\n\n" + "\n".join(_limits(config, results)),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _metadata(config: RunConfig, results: Mapping[str, Any]) -> str:
+def _metadata(
+    config: RunConfig, results: Mapping[str, Any], is_plain: bool, pipeline: str | None
+) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
-    layout = config.task.layout()
-    pipeline = PIPELINES.get(layout.auto_class) if layout else None
     found = {name: Score.from_json(score) for name, score in results["metrics"]["test"].items()}
     data = ModelCardData(
         model_name=config.task_name,
-        library_name="transformers" if layout else "gptasks",
+        library_name="transformers" if is_plain else "gptasks",
         pipeline_tag=pipeline,
         base_model=config.backbone.hub if config.backbone.source == "hub" else None,
         tags=["gptasks", f"strategy-{config.strategy_name}"],
@@ -66,9 +70,11 @@ def _origin(config: RunConfig, results: Mapping[str, Any]) -> str:
     fit, backbone = results["fit"], config.backbone
     source = {"package": backbone.distribution, "hub": backbone.hub}.get(backbone.source)
     named = f"`{config.backbone_name}`" + (f" ({source})" if source else "")
+    is_frozen = "trained_parameters" not in fit
+    learnt = "with a head fitted" if is_frozen else "fine-tuned"
     cut = f", cut at layer {fit['layer']} of {fit['layers']}" if "layer" in fit else ""
     return (
-        f"The GPT {named}{cut}, fine-tuned for the task `{config.task_name}` "
+        f"The GPT {named}{cut}, {learnt} for the task `{config.task_name}` "
         f"({type(config.task).name}) by gptasks {results['versions']['gptasks']}, "
         f"`strategy={config.strategy_name}`, seed {config.run.seed}."
     )
@@ -82,10 +88,10 @@ def _scores(results: Mapping[str, Any]) -> Iterator[str]:
         label = name if is_better_higher(name) else f"{name} (lower is better)"
         yield _line([label, *(_cell(found.get(name)) for found in columns.values())])
     yield ""
-    yield (
-        f"On {results['data']['test']['n']:,} test rows, which chose nothing; in brackets 95% "
-        "bootstrap intervals over them."
-    )
+    test = results["metrics"]["test"].values()
+    has_intervals = any(score["low"] is not None for score in test)
+    note = "; in brackets 95% bootstrap intervals over them" if has_intervals else ""
+    yield f"On {counted(results['data']['test']['n'], 'test row')}, which chose nothing{note}."
 
 
 def _data(config: RunConfig, results: Mapping[str, Any]) -> Iterator[str]:
@@ -115,14 +121,14 @@ def _names(given: Any) -> Iterator[str]:
             yield from _names(one)
 
 
-def _use(config: RunConfig) -> str:
-    layout = config.task.layout()
-    pipeline = PIPELINES.get(layout.auto_class) if layout else None
+def _use(config: RunConfig, pipeline: str | None) -> str:
     if pipeline:
+        is_pair = getattr(config.task, "text_pair", None) is not None
+        texts = '{"text": "a text", "text_pair": "another"}' if is_pair else '"a text"'
         return (
             "```python\nfrom transformers import pipeline\n\n"
             f'answer = pipeline("{pipeline}", model="THIS FOLDER OR REPOSITORY")\n'
-            'print(answer("a text"))\n```'
+            f"print(answer({texts}))\n```"
         )
     return (
         "No class of plain transformers computes this head: opened as anything but `AutoModel`, "

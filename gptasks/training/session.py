@@ -24,7 +24,7 @@ from gptasks.evaluation import (
     write_predictions,
 )
 from gptasks.metrics import Score, check_names, is_better_higher
-from gptasks.progress import duration
+from gptasks.progress import counted, duration
 from gptasks.runs import RunFolder, writing
 from gptasks.task import Prediction, Row, Task
 from gptasks.tracking import SafeTracker, Tracker
@@ -127,7 +127,7 @@ class _Session:
     def _load(self) -> dict[str, Split]:
         splits = self.processes.every(lambda: load_splits(self.task, limit=self.config.run.limit))
         for split in splits.values():
-            logger.info("%s: %s rows", split.name, f"{len(split.rows):,}")
+            logger.info("%s: %s", split.name, counted(len(split.rows), "row"))
         return splits
 
     def _learn(self) -> dict[str, Any]:
@@ -276,6 +276,8 @@ class _Session:
         baselines: Mapping[str, Mapping[str, Score]],
     ) -> None:
         """Write predictions, then results, which make the run a finished one; tell the tracker."""
+        from gptasks.saved_model import is_plain
+
         assert self.tracker is not None
         scores = {}
         for name, found in predictions.items():
@@ -297,7 +299,7 @@ class _Session:
             self.config, scores, baselines, facts, timing, self.encodings, self.splits
         )
         with writing(self.folder.model):
-            card = model_card(self.config, results)
+            card = model_card(self.config, results, is_plain=is_plain(self.folder.model))
             (self.folder.model / "README.md").write_text(card, encoding="utf-8")
         tell(self.tracker, self.task, scores, baselines, predictions["test"], test)
         self.folder.write_results(results)
@@ -316,4 +318,5 @@ class _Session:
 def _cut_rows(cut: int, max_length: int) -> str:
     if not cut:
         return f"no text is longer than task.max_length={max_length}"
-    return f"{cut:,} texts were cut to task.max_length={max_length}"
+    were = "was" if cut == 1 else "were"
+    return f"{counted(cut, 'text')} {were} cut to task.max_length={max_length}"

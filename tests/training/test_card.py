@@ -40,6 +40,8 @@ def test_the_card_says_what_the_results_say(data):
         assert f"| {split['n']} | `{split['sha256'][:16]}…` |" in text
     assert "one of `bad`, `good`" in text
     assert "`strategy=head`, seed 0" in text
+    assert "with a head fitted for the task" in text
+    assert 'print(answer("a text"))' in text
     assert "The files `reviews.csv`." in text
 
 
@@ -59,10 +61,17 @@ def test_a_head_that_plain_transformers_has_not_says_how_to_open_it(data):
     assert "from transformers import pipeline" not in text
 
 
+def test_an_architecture_without_a_plain_class_is_opened_by_gptasks(data, monkeypatch):
+    monkeypatch.setattr("gptasks.saved_model._assembled", lambda *_: None)
+    card, _, text = made(data)
+    assert card.data.library_name == "gptasks"
+    assert "from transformers import pipeline" not in text
+
+
 def test_a_backbone_of_the_hub_is_named_as_the_base(data):
     _, results, _ = made(data)
     config = configured(data, "strategy=head", "backbone=gpt2")
-    text = model_card(config, results)
+    text = model_card(config, results, is_plain=True)
     assert ModelCard(text).data.base_model == "openai-community/gpt2"
     assert "The GPT `gpt2` (openai-community/gpt2)" in text
 
@@ -70,7 +79,8 @@ def test_a_backbone_of_the_hub_is_named_as_the_base(data):
 def test_scores_that_are_undefined_and_intervals_that_are_off_are_no_numbers(data):
     _, results, _ = made(data, "bootstrap=0")
     results["metrics"]["test"]["auroc"]["value"] = None
-    text = model_card(configured(data, "strategy=head"), results)
+    text = model_card(configured(data, "strategy=head"), results, is_plain=True)
+    assert "intervals" not in text
     assert "auroc" not in {result.metric_type for result in ModelCard(text).data.eval_results}
     assert "| auroc | undefined |" in text
     accuracy = results["metrics"]["test"]["accuracy"]["value"]
