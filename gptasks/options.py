@@ -1,8 +1,9 @@
 """The options of a run that belong to no task, strategy or tracker: their types, defaults, reasons.
 
 The fields are the keys of the command line and of `conf/`; there is no second schema and no other
-place of defaults. Field metadata says what a type can't: "choices", "minimum", "maximum", "below"
-(an upper bound that is itself too much) and "internal" (not settable by users).
+place of defaults, but for two that a strategy fills in. Field metadata says what a type can't:
+"choices", "minimum", "maximum", "below" (an upper bound that is itself too much) and "internal"
+(not settable by users).
 """
 
 from __future__ import annotations

@@ -17,9 +17,12 @@ from plugin_folders import package, plugin_object
 from gptasks import ConfigError, SequenceClassification
 from gptasks.config import RunConfig, compose, from_resolved
 from gptasks.discovery import source_tree
+from gptasks.fields import fields_of
 from gptasks.options import BackboneOptions, RunOptions, TrainerOptions
 from gptasks.plugins import plugin_manager
 from gptasks.registry import GROUPS, Registry
+from gptasks.strategies.full import Full
+from gptasks.strategies.lora import Lora
 
 TASK = "task=sequence_classification"
 REGISTRY = Registry()
@@ -176,6 +179,14 @@ def test_stored_values_that_are_none_are_refused(registry: Registry) -> None:
         from_resolved({"task": "x", "epochs": 3}, registry)
     assert "the configuration names no backbone" in str(caught.value).split("\n")
     assert "there is no option 'epochs'" in str(caught.value)
+
+
+def test_the_help_of_rate_and_length_says_what_the_strategies_say() -> None:
+    told = {option.key: option.doc for option in fields_of(TrainerOptions)}
+    for key in ("epochs", "learning_rate"):
+        lora, full = (f"{getattr(cls, key):g}".replace("e-0", "e-") for cls in (Lora, Full))
+        lora = {"0.001": "1e-3"}.get(lora, lora)
+        assert f"{lora} for `lora`, {full} for `full`" in told[key]
 
 
 @pytest.mark.parametrize(

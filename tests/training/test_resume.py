@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,16 @@ def run(data: Path, *more: str) -> Path:
     return train(configured(data, *HARD, "tracking=jsonl", *more))
 
 
-def stopped(data: Path, owner: object, name: str, call: int, *more: str) -> None:
+def stopped(
+    data: Path,
+    owner: object,
+    name: str,
+    call: int,
+    *more: str,
+    start: Callable[[], object] | None = None,
+) -> None:
     """Start the run and stop it at the `call`th use of a function."""
+    start = start or (lambda: run(data, *more))
     real, count = getattr(owner, name), 0
 
     def counted(*arguments, **named):
@@ -61,7 +70,7 @@ def stopped(data: Path, owner: object, name: str, call: int, *more: str) -> None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(owner, name, counted)
         with pytest.raises(Stop):
-            run(data, *more)
+            start()
 
 
 def folder() -> Path:
@@ -116,14 +125,10 @@ def test_all_weights_go_on_bit_for_bit_too(depth, data, tmp_path, monkeypatch):
         (tmp_path / "whole").mkdir()
         patch.chdir(tmp_path / "whole")
         expected = remains(train(configured(data, *full)))
-
-    def stop(loop):
-        raise Stop
-
-    with monkeypatch.context() as patch:
-        patch.setattr(trainer._Loop, "_load_best", stop)
-        with pytest.raises(Stop):
-            train(configured(data, *full))
+    # Past the first validation, and past the checkpoint that it leaves.
+    stopped(data, trainer._Loop, "_backward", 13, start=lambda: train(configured(data, *full)))
+    held = folder() / "checkpoints"
+    assert any(held.iterdir())
     assert remains(train(configured(data, *full))) == expected
 
 

@@ -252,6 +252,31 @@ def test_a_model_that_always_says_the_same_is_told_of(tmp_path, capsys):
     assert ('warning: the model answers "usual" to all ') in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("backbone", ["tiny", "tiny_gpt2"])
+def test_full_moves_the_weights_and_saves_them_moved(backbone, data):
+    from transformers import AutoModel
+
+    from gptasks.options import BackboneOptions
+    from gptasks.pretrained import load_backbone
+
+    options = ["strategy=full", f"backbone={backbone}", "trainer.learning_rate=0.001"]
+    folder = run(data, *options, "strategy.probe=false")
+    fit = results_of(folder)["fit"]
+    assert fit["best_step"] > 0
+    import torch
+
+    shape = "gpt2" if backbone == "tiny_gpt2" else "llama"
+    before = load_backbone(
+        BackboneOptions(source="random", shape=shape),
+        backbone,
+        dtype=torch.float32,
+        device=torch.device("cpu"),
+    )
+    kept = dict(before.model.named_parameters())
+    for name, parameter in AutoModel.from_pretrained(folder / "model").named_parameters():
+        assert not torch.equal(parameter, kept[name]), name
+
+
 # -- a run's folder -----------------------------------------------------------------------
 
 
