@@ -405,9 +405,11 @@ def test_wandb_has_the_run_offline(data):
     folder = run(data, "tracking=wandb", "trainer.epochs=1")
     (file,) = folder.glob("wandb/offline-run-*/run-*.wandb")
     found = list(records(file))
-    (started,) = (r.run for r in found if r.WhichOneof("record_type") == "run")
-    assert (started.project, started.run_group) == ("gptasks", "sequence_classification")
-    assert (started.job_type, started.display_name) == ("lora", folder.name)
+    # A busy machine may have it written twice; it must say the same then.
+    started = [r.run for r in found if r.WhichOneof("record_type") == "run"]
+    assert {(r.project, r.run_group, r.job_type, r.display_name) for r in started} == {
+        ("gptasks", "sequence_classification", "lora", folder.name)
+    }
     logged = [values(r.history.item) for r in found if r.WhichOneof("record_type") == "history"]
     losses = {p["_step"]: p["train/loss"] for p in logged if "train/loss" in p}
     assert losses == {p["step"]: p["train/loss"] for p in points(folder) if "train/loss" in p}
@@ -417,8 +419,7 @@ def test_wandb_has_the_run_offline(data):
             summary |= values(record.summary.update)
     accuracy = results_of(folder)["metrics"]["test"]["accuracy"]["value"]
     assert summary["test/accuracy"] == accuracy
-    (ended,) = (r.exit for r in found if r.WhichOneof("record_type") == "exit")
-    assert ended.exit_code == 0
+    assert {r.exit.exit_code for r in found if r.WhichOneof("record_type") == "exit"} == {0}
     texts = [row["input"].encode() for row in predictions_of(folder)]
     for path in (folder / "wandb").rglob("*"):
         if path.is_file():
