@@ -112,7 +112,7 @@ def data_options(options: argparse.Namespace, path: str) -> DataOptions:
 def rows_of(options: argparse.Namespace, task: Task) -> Iterator[Row]:
     """The rows of --input, one by one. Raises DataError at the first unusable one."""
     if options.input != "-":
-        from gptasks.data.files import check_file
+        from gptasks.data.opening import check_file
 
         path = Path(options.input).expanduser()
         check_file(path)

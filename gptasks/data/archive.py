@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import posixpath
 import stat
@@ -122,7 +123,7 @@ def _from_tar(
     is_written = False
     with _reading(where), _decompressed(archive) as source:
         stream = _Limited(source, where)
-        with tarfile.open(fileobj=stream, mode="r|", bufsize=_CHUNK) as opened:  # type: ignore[call-overload]
+        with tarfile.open(fileobj=stream, mode="r|", bufsize=_CHUNK) as opened:
             for info in opened:
                 if info.isdir():
                     continue
@@ -139,7 +140,7 @@ def _from_tar(
     return None if is_written else names.keys()
 
 
-class _Limited:
+class _Limited(io.BufferedIOBase):
     """A stream that stops a decompression bomb: `read` raises DataError past MAX_BYTES."""
 
     def __init__(self, source: IO[bytes], where: str) -> None:
@@ -147,8 +148,8 @@ class _Limited:
         self._where = where
         self._left = MAX_BYTES
 
-    def read(self, size: int) -> bytes:
-        data = self._source.read(size)
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = self._source.read(-1 if size is None else size)
         self._left -= len(data)
         if self._left < 0:
             raise DataError(f"{self._where} unpacks to more than {_gib(MAX_BYTES)}; not read.")

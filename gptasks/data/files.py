@@ -7,20 +7,17 @@ DataError.
 
 from __future__ import annotations
 
-import codecs
 import csv
-import gzip
 import io
-import itertools
 import json
 import logging
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import IO, Any, cast
+from typing import Any
 
+from gptasks.data.opening import check_file, opened_bytes, opened_text
 from gptasks.errors import ConfigError, DataError, listing, suggest
 from gptasks.task import DataOptions, Row
 
@@ -47,22 +44,6 @@ def read_file(path: Path, options: DataOptions, *, origin: str) -> Iterator[Row 
     """
     check_file(path)
     return _READERS[format_of(path, options)](path, options, origin)
-
-
-def check_file(path: Path) -> None:
-    """Raise DataError unless `path` is a file, naming the nearest one in its folder."""
-    try:
-        if path.is_dir():
-            raise DataError(f"{path} is a folder where a file is asked for{_inside(path)}.")
-        if path.exists():
-            return
-        folder = path.parent
-        if not folder.is_dir():
-            raise DataError(f"no file {path}: there is no folder {folder.absolute()}.")
-        near = suggest(path.name, _file_names(folder)) or "."
-        raise DataError(f"no file {path.name!r} in {folder.absolute()}{_inside(folder)}{near}")
-    except OSError as error:
-        raise DataError(f"{path} can't be read: {error.strerror or error}.") from error
 
 
 def format_of(path: Path, options: DataOptions) -> str:
@@ -102,7 +83,7 @@ class _Record:
 
 
 def _read_table(path: Path, options: DataOptions, origin: str) -> Iterator[Row | BadRow]:
-    with _text(path, options, newline="") as lines:
+    with opened_text(path, options, newline="") as lines:
         records = _records(path, lines, options)
         names = _header(path, options, records)
         spanning: _Record | None = None
@@ -181,7 +162,7 @@ def _records(path: Path, lines: Iterator[str], options: DataOptions) -> Iterator
 
 
 def _read_lines(path: Path, options: DataOptions, origin: str) -> Iterator[Row | BadRow]:
-    with _text(path, options, newline="\n") as lines:
+    with opened_text(path, options, newline="\n") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 yield Row(
@@ -190,7 +171,7 @@ def _read_lines(path: Path, options: DataOptions, origin: str) -> Iterator[Row |
 
 
 def _read_jsonl(path: Path, options: DataOptions, origin: str) -> Iterator[Row | BadRow]:
-    with _text(path, options, newline="\n") as lines:
+    with opened_text(path, options, newline="\n") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
@@ -207,7 +188,7 @@ def _read_jsonl(path: Path, options: DataOptions, origin: str) -> Iterator[Row |
 
 
 def _read_json(path: Path, options: DataOptions, origin: str) -> Iterator[Row | BadRow]:
-    with _text(path, options, newline="\n") as lines:
+    with opened_text(path, options, newline="\n") as lines:
         text = "".join(lines)  # json has no streaming reader; jsonl is the format for large files
     if not text.strip():
         return
@@ -270,19 +251,6 @@ def _read_parquet(path: Path, options: DataOptions, origin: str) -> Iterator[Row
                 yield Row(values, id=f"{origin}:{number}")
 
 
-_READERS: Mapping[str, Callable[[Path, DataOptions, str], Iterator[Row | BadRow]]] = {
-    "csv": _read_table,
-    "tsv": _read_table,
-    "json": _read_json,
-    "jsonl": _read_jsonl,
-    "parquet": _read_parquet,
-    "txt": _read_lines,
-}
-
-
-# -- bytes and text -----------------------------------------------------------------------
-
-
 @contextmanager
 def _parquet(path: Path) -> Iterator[Any]:
     """The open pyarrow.parquet.ParquetFile; what pyarrow finds wrong is one DataError."""
@@ -292,7 +260,7 @@ def _parquet(path: Path) -> Iterator[Any]:
     try:
         source: Path | io.BytesIO = path
         if path.name.lower().endswith(".gz"):
-            with _bytes(path) as packed:
+            with opened_bytes(path) as packed:
                 source = io.BytesIO(packed.read())
         with pq.ParquetFile(source) as file:
             yield file
@@ -301,80 +269,11 @@ def _parquet(path: Path) -> Iterator[Any]:
         raise DataError(f"{path} is no whole parquet file: {why}.") from error
 
 
-@contextmanager
-def _bytes(path: Path) -> Iterator[IO[bytes]]:
-    """The open file, unpacked if its name ends in .gz; faults of reading are one DataError."""
-    try:
-        opened = gzip.open if path.name.lower().endswith(".gz") else open
-        with opened(path, "rb") as stream:
-            yield cast(IO[bytes], stream)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path} is no whole gzip file: {error}.") from error
-    except OSError as error:
-        raise DataError(f"{path} can't be read: {error.strerror or error}.") from error
-
-
-@contextmanager
-def _text(path: Path, options: DataOptions, newline: str) -> Iterator[Iterator[str]]:
-    """The lines of a text file, with their ends, without a byte-order mark."""
-    with _bytes(path) as stream:
-        try:
-            text = io.TextIOWrapper(stream, encoding=options.encoding, newline=newline)
-        except LookupError as error:
-            near = suggest(options.encoding, _ENCODINGS) or f"; such are {listing(_ENCODINGS)}."
-            raise ConfigError(f"task.data.encoding={options.encoding}: {error}{near}") from error
-        try:
-            yield _without_mark(text)
-        except UnicodeError as error:
-            raise DataError(_undecodable(path, options.encoding, error)) from error
-
-
-_ENCODINGS = ("utf-8", "utf-16", "latin-1", "cp1252", "gb18030", "big5", "shift_jis", "euc_kr")
-
-
-def _without_mark(text: IO[str]) -> Iterator[str]:
-    for line in itertools.islice(text, 1):
-        # utf-8 and utf-16-le leave the mark in the text; utf-16 has taken it away.
-        if line := line.removeprefix("\ufeff"):
-            yield line
-    yield from text
-
-
-def _undecodable(path: Path, encoding: str, error: UnicodeError) -> str:
-    """Where and why `path` can't be decoded. Reads it again, for a text stream knows no place."""
-    with _bytes(path) as stream:
-        mark = stream.read(2)
-    if mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and "16" not in encoding:
-        return f"{path} is not {encoding}: it begins as utf-16 does; set task.data.encoding=utf-16."
-    advice = "set task.data.encoding to what it was written in, such as latin-1 or gb18030"
-    decoder = codecs.getincrementaldecoder(encoding)()
-    offset, line = 0, 1
-    with _bytes(path) as stream:
-        while True:
-            chunk = stream.read(1 << 16)
-            state = decoder.getstate()
-            try:
-                line += decoder.decode(chunk, final=not chunk).count("\n")
-            except UnicodeDecodeError as fault:
-                good = max(0, len(chunk) - len(fault.object) + fault.start)
-                at = offset + len(chunk) - len(fault.object) + fault.start
-                decoder.setstate(state)
-                line += decoder.decode(chunk[:good]).count("\n")
-                byte = f"byte 0x{fault.object[fault.start]:02x} at offset {at}, line {line}"
-                return f"{path} is not {encoding}: {byte}; {advice}."
-            except UnicodeError:
-                break
-            if not chunk:
-                break
-            offset += len(chunk)
-    return f"{path} is not {encoding}: {error}; {advice}."
-
-
-def _file_names(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in folder.iterdir() if entry.is_file())
-
-
-def _inside(folder: Path) -> str:
-    """The files of a folder, for a message: " (it has: a.csv)"."""
-    names: Sequence[str] = _file_names(folder)
-    return f" (it has: {listing(names, 6)})" if names else " (which has no files)"
+_READERS: Mapping[str, Callable[[Path, DataOptions, str], Iterator[Row | BadRow]]] = {
+    "csv": _read_table,
+    "tsv": _read_table,
+    "json": _read_json,
+    "jsonl": _read_jsonl,
+    "parquet": _read_parquet,
+    "txt": _read_lines,
+}

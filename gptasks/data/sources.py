@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import Any
 
-from gptasks.data.files import check_file
+from gptasks.data.opening import check_file
 from gptasks.errors import ConfigError, suggest
 from gptasks.task import DataOptions
 

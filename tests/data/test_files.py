@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gptasks.data.files import BadRow, check_file, read_file
+from gptasks.data.files import BadRow, read_file
+from gptasks.data.opening import check_file
 from gptasks.errors import ConfigError, DataError
 from gptasks.task import DataOptions, Row
 

@@ -1,0 +1,111 @@
+"""Opens a data file as bytes, unpacked, or as lines; every fault says where and what to do."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import itertools
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, cast
+
+from gptasks.errors import ConfigError, DataError, listing, suggest
+from gptasks.task import DataOptions
+
+
+def check_file(path: Path) -> None:
+    """Raise DataError unless `path` is a file, naming the nearest one in its folder."""
+    try:
+        if path.is_dir():
+            raise DataError(f"{path} is a folder where a file is asked for{_inside(path)}.")
+        if path.exists():
+            return
+        folder = path.parent
+        if not folder.is_dir():
+            raise DataError(f"no file {path}: there is no folder {folder.absolute()}.")
+        near = suggest(path.name, _file_names(folder)) or "."
+        raise DataError(f"no file {path.name!r} in {folder.absolute()}{_inside(folder)}{near}")
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror or error}.") from error
+
+
+@contextmanager
+def opened_bytes(path: Path) -> Iterator[IO[bytes]]:
+    """The open file, unpacked if its name ends in .gz; faults of reading are one DataError."""
+    try:
+        opened = gzip.open if path.name.lower().endswith(".gz") else open
+        with opened(path, "rb") as stream:
+            yield cast(IO[bytes], stream)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path} is no whole gzip file: {error}.") from error
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror or error}.") from error
+
+
+@contextmanager
+def opened_text(path: Path, options: DataOptions, newline: str) -> Iterator[Iterator[str]]:
+    """The lines of a text file, with their ends, without a byte-order mark."""
+    with opened_bytes(path) as stream:
+        try:
+            text = io.TextIOWrapper(stream, encoding=options.encoding, newline=newline)
+        except LookupError as error:
+            near = suggest(options.encoding, _ENCODINGS) or f"; such are {listing(_ENCODINGS)}."
+            raise ConfigError(f"task.data.encoding={options.encoding}: {error}{near}") from error
+        try:
+            yield _without_mark(text)
+        except UnicodeError as error:
+            raise DataError(_undecodable(path, options.encoding, error)) from error
+
+
+_ENCODINGS = ("utf-8", "utf-16", "latin-1", "cp1252", "gb18030", "big5", "shift_jis", "euc_kr")
+
+
+def _without_mark(text: IO[str]) -> Iterator[str]:
+    for line in itertools.islice(text, 1):
+        # utf-8 and utf-16-le leave the mark in the text; utf-16 has taken it away.
+        if line := line.removeprefix("\ufeff"):
+            yield line
+    yield from text
+
+
+def _undecodable(path: Path, encoding: str, error: UnicodeError) -> str:
+    """Where and why `path` can't be decoded. Reads it again, for a text stream knows no place."""
+    with opened_bytes(path) as stream:
+        mark = stream.read(2)
+    if mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and "16" not in encoding:
+        return f"{path} is not {encoding}: it begins as utf-16 does; set task.data.encoding=utf-16."
+    advice = "set task.data.encoding to what it was written in, such as latin-1 or gb18030"
+    decoder = codecs.getincrementaldecoder(encoding)()
+    offset, line = 0, 1
+    with opened_bytes(path) as stream:
+        while True:
+            chunk = stream.read(1 << 16)
+            state = decoder.getstate()
+            try:
+                line += decoder.decode(chunk, final=not chunk).count("\n")
+            except UnicodeDecodeError as fault:
+                good = max(0, len(chunk) - len(fault.object) + fault.start)
+                at = offset + len(chunk) - len(fault.object) + fault.start
+                decoder.setstate(state)
+                line += decoder.decode(chunk[:good]).count("\n")
+                byte = f"byte 0x{fault.object[fault.start]:02x} at offset {at}, line {line}"
+                return f"{path} is not {encoding}: {byte}; {advice}."
+            except UnicodeError:
+                break
+            if not chunk:
+                break
+            offset += len(chunk)
+    return f"{path} is not {encoding}: {error}; {advice}."
+
+
+def _file_names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir() if entry.is_file())
+
+
+def _inside(folder: Path) -> str:
+    """The files of a folder, for a message: " (it has: a.csv)"."""
+    names: Sequence[str] = _file_names(folder)
+    return f" (it has: {listing(names, 6)})" if names else " (which has no files)"
