@@ -257,8 +257,8 @@ def check_choice(kind: type, values: Mapping[str, Any], where: str) -> list[str]
 def build_task(values: Mapping[str, Any], registry: Registry, name: str | None = None) -> Task:
     """A task made of plain values, as a YAML file or a run's `config.yaml` holds them.
 
-    `values` may name the task (`name`) and its class (`kind`, by default the name); the task's
-    `name` is set on the instance. Raises ConfigError with all faults, one line each.
+    `values` may name the task (`name`) and its class (`kind`, by default the name). Raises
+    ConfigError with all faults, one line each.
     """
     given = dict(values)
     own = given.pop("name", None)
@@ -272,7 +272,6 @@ def build_task(values: Mapping[str, Any], registry: Registry, name: str | None =
     faults = task_faults(vars(task))
     if faults:
         raise ConfigError("\n".join(faults))
-    task.name = name  # type: ignore[misc]  # the class' name is its kind's; the instance has its own
     return task
 
 

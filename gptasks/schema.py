@@ -51,7 +51,7 @@ def build(cls: type[T], values: Mapping[str, Any], where: str, *, internal: bool
     """`cls` made of `values`, defaults elsewhere; ConfigError with all faults, one line each."""
     faults: list[str] = []
     made = _Reader(where, internal, faults).instance(cls, values, "")
-    if faults:
+    if made is None:
         raise ConfigError("\n".join(faults))
     return made
 
@@ -79,21 +79,22 @@ class _Reader:
         self.faults = faults
         self.partial = partial  # nothing is built, so nothing can be missing
 
-    def instance(self, cls: type[T], values: Any, above: str) -> T:
+    def instance(self, cls: type[T], values: Any, above: str) -> T | None:
+        """`cls` made of `values`; None where that gave a fault."""
         before = len(self.faults)
         given = self.fields(cls, values, above)
         for name in required(cls):
             if name not in given:
                 self.faults.append(f"{self.named(above + name)} is missing and has no default")
         if len(self.faults) > before:
-            return None  # type: ignore[return-value]  # build() raises before anyone looks
+            return None
         try:
             return cls(**given)
         except ConfigError as error:
             self.faults.extend(str(error).split("\n"))
         except (TypeError, ValueError) as error:
             self.faults.append(f"{self.where or cls.__name__}: {error}")
-        return None  # type: ignore[return-value]
+        return None
 
     def fields(self, cls: type, values: Any, above: str) -> dict[str, Any]:
         """The values by field name, typed; nested dataclasses are built."""

@@ -66,7 +66,7 @@ def test_overrides_reach_every_group_and_the_run(registry: Registry) -> None:
         ],
         registry,
     )  # fmt: skip
-    assert (config.task.name, config.task.size) == ("toy", 3)  # type: ignore[attr-defined]
+    assert (config.task_name, config.task.size) == ("toy", 3)
     assert config.task.data.max_bad == 2
     assert (config.backbone.source, config.backbone.seed) == ("random", 4)
     assert (config.strategy_name, config.tracking_name) == ("head", "none")
@@ -85,7 +85,7 @@ def test_overrides_reach_every_group_and_the_run(registry: Registry) -> None:
 )  # fmt: skip
 def test_a_text_option_takes_the_text_as_typed(registry: Registry, text: str) -> None:
     expected = text.replace("\\${", "${")  # the one escape there is
-    assert compose([TASK, f"task.text={text}"], registry).task.text == expected  # type: ignore[attr-defined]
+    assert compose([TASK, f"task.text={text}"], registry).task.text == expected
 
 
 @settings(max_examples=25, deadline=None)
@@ -95,7 +95,7 @@ def test_any_text_arrives_as_typed(text: str) -> None:
     if quoted or "${" in text:
         return
     config = compose([TASK, f"task.label={text}"], REGISTRY)
-    assert config.task.label == text  # type: ignore[attr-defined]
+    assert config.task.label == text
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_any_text_arrives_as_typed(text: str) -> None:
 def test_quotes_around_the_whole_text_are_taken_off(
     registry: Registry, text: str, expected: str
 ) -> None:
-    assert compose([TASK, f"task.text={text}"], registry).task.text == expected  # type: ignore[attr-defined]
+    assert compose([TASK, f"task.text={text}"], registry).task.text == expected
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_items_of_a_text_list_stay_as_typed(registry: Registry) -> None:
 
 def test_null_is_none_where_an_option_may_be_none(registry: Registry) -> None:
     config = compose([TASK, "task.text_pair=null", "limit=null", "run=NULL"], registry)
-    assert (config.task.text_pair, config.run.limit, config.run.run) == (None, None, None)  # type: ignore[attr-defined]
+    assert (config.task.text_pair, config.run.limit, config.run.run) == (None, None, None)
 
 
 def test_interpolations_are_resolved_and_then_checked(
@@ -271,7 +271,7 @@ def test_configurations_are_frozen(registry: Registry) -> None:
     config = compose([TASK], registry)
     assert isinstance(config, RunConfig)
     with pytest.raises(AttributeError):
-        config.task_name = "x"  # type: ignore[misc]
+        config.task_name = "x"
 
 
 def test_a_class_that_refuses_its_options_is_heard(registry: Registry, tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_tasks_files_and_patterns_can_be_swept_over(registry: Registry, tmp_path
     (tmp_path / "toy.yaml").write_text("kind: toy\nsize: 4\n", encoding="utf-8")
     configs = run_main(["-m", "task=toy,other,./toy.yaml"], lambda config: config, registry)
     assert [config.task_name for config in configs] == ["toy", "other", "toy"]
-    assert [config.task.size for config in configs] == [1, 1, 4]  # type: ignore[attr-defined]
+    assert [config.task.size for config in configs] == [1, 1, 4]
     assert [config.overrides for config in configs][2] == ("task=./toy.yaml",)
     found = run_main(["-m", TASK, "backbone=glob(tiny*)"], shown, registry)
     assert [backbone for _, backbone, _, _ in found] == ["tiny", "tiny_gpt2"]
@@ -84,7 +84,7 @@ def test_texts_lists_and_maps_survive_a_sweep(registry: Registry) -> None:
         "task.data.train={正:a.txt}",
     ]  # fmt: skip
     configs = run_main(argv, lambda config: config, registry)
-    texts = [config.task.text for config in configs]  # type: ignore[attr-defined]
+    texts = [config.task.text for config in configs]
     assert texts == ["~/a b", "it's", "x,y", "007", "好(1)"]
     assert {str(config.task.data.train) for config in configs} == {"{'正': 'a.txt'}"}
     assert configs[2].overrides == (
@@ -227,4 +227,4 @@ def test_wrong_flags_are_one_line(registry: Registry, argv: list[str], fault: st
 
 def test_an_override_may_begin_its_value_with_a_dash(registry: Registry) -> None:
     (config,) = run_main([TASK, "task.text=-m"], lambda config: config, registry)
-    assert config.task.text == "-m"  # type: ignore[attr-defined]
+    assert config.task.text == "-m"

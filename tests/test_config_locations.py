@@ -41,9 +41,9 @@ def test_a_task_file_is_chosen_by_its_path(tmp_path: Path, registry: Registry) -
         assert config.task.data.directory == str(folder)
         assert config.task.data.train == "a.csv"  # beside the task file
         assert config.task.data.test == str(tmp_path / "c.csv")  # beside the user
-        assert config.task.text == "007"  # type: ignore[attr-defined]
+        assert config.task.text == "007"
     assert compose([f"task={folder}"], registry).task_name == "my_reviews"
-    assert config.task.name == "my_reviews"
+    assert config.task_name == "my_reviews"
 
 
 def test_a_name_comes_before_a_folder_of_that_name(tmp_path: Path, registry: Registry) -> None:

@@ -48,7 +48,7 @@ def test_states_computed_before_give_the_same_logits(shape: str):
     ids = [halves.backbone.tokenizer.encode(text).ids for text in TEXTS]
     alone = [batch_of(halves.backbone, [text]) for text in TEXTS]
     windows = [
-        {"input_ids": i, "states": halves.states(batch)[0]}  # type: ignore[index]
+        {"input_ids": i, "states": halves.states(batch)[0]}
         for i, batch in zip(ids, alone, strict=True)
     ]
     cached = collate(windows, 0, torch.device("cpu"))
@@ -96,7 +96,7 @@ def test_nothing_is_computed_backwards_through_the_trunk(shape: str):
     halves = model(shape, split=2).train()
     for parameter in halves.top.parameters():
         parameter.requires_grad_(True)
-    for parameter in halves.trunk.parameters():  # type: ignore[union-attr]
+    for parameter in halves.trunk.parameters():
         parameter.requires_grad_(True)
     halves(batch_of(halves.backbone, TEXTS)).sum().backward()
     layers = "layers" if shape == "llama" else "h"

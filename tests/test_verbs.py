@@ -209,7 +209,7 @@ def test_predict_writes_ascii_where_the_terminal_has_no_more(run: str) -> None:
     out = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
     with contextlib.redirect_stdout(out):
         assert main(["predict", run, "好 é 😀"]) == 0
-    written = out.buffer.getvalue()  # type: ignore[attr-defined]
+    written = out.buffer.getvalue()
     assert json.loads(written.decode("ascii"))["input"] == "好 é 😀"
 
 

@@ -215,7 +215,7 @@ def _values(cfg: DictConfig, plan: Plan) -> dict[str, Any]:
             if values[group].get(name) == _UNSET:
                 del values[group][name]
     _root(values["task"].get("data"), plan)
-    return values  # type: ignore[return-value]  # Hydra's keys are texts
+    return {str(key): value for key, value in values.items()}
 
 
 def _root(data: Any, plan: Plan) -> None:

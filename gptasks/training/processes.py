@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -75,13 +76,17 @@ class Processes:
             return do()
         from accelerate.utils import broadcast_object_list
 
-        result, error = _attempt(do) if self.is_first else (None, None)
-        told = [(result, _exit_code(error))]
+        told: list[Any] = [None]
+        error = None
+        if self.is_first:
+            made = _attempt(do)
+            error = made.error if isinstance(made, _Fault) else None
+            told = [(None if isinstance(made, _Fault) else made, _exit_code(error))]
         assert self.accelerator is not None  # joins the processes
         broadcast_object_list(told)
         result, code = told[0]
         _leave(error, code)
-        return result  # type: ignore[return-value]
+        return result
 
     def every(self, do: Callable[[], T]) -> T:
         """What `do` gives in this process; all of them call it, and a fault in one ends all.
@@ -90,13 +95,15 @@ class Processes:
         """
         if self.count == 1:
             return do()
-        result, error = _attempt(do)
+        made = _attempt(do)
+        error = made.error if isinstance(made, _Fault) else None
         codes = self.gathered([_exit_code(error)])
         speaker = next((i for i, code in enumerate(codes) if code is not None), None)
         if speaker is not None:
             is_own = self.index == speaker or not isinstance(error, GptasksError)
             _leave(error if is_own else None, codes[speaker])
-        return result  # type: ignore[return-value]
+        assert not isinstance(made, _Fault)  # it has left by its exit code
+        return made
 
     def gathered(self, items: list[Any]) -> list[Any]:
         """The items of all processes, in the processes' order."""
@@ -118,11 +125,18 @@ class Processes:
         return self.accelerator.reduce(held, "sum").tolist()
 
 
-def _attempt(do: Callable[[], T]) -> tuple[T | None, Exception | None]:
+@dataclass(frozen=True)
+class _Fault:
+    """What kept a process from giving a result."""
+
+    error: Exception
+
+
+def _attempt(do: Callable[[], T]) -> T | _Fault:
     try:
-        return do(), None
+        return do()
     except Exception as error:
-        return None, error
+        return _Fault(error)
 
 
 def _exit_code(error: Exception | None) -> int | None:

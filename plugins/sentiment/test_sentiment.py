@@ -65,8 +65,8 @@ def test_a_row_with_a_label_and_no_rating_is_read_by_its_label():
 
 
 def test_the_rating_goes_before_the_label():
-    assert Sentiment().read(row(-1, label="positive"))["label"] == "negative"  # type: ignore[index]
-    assert Sentiment(rating=None).read(row(-1, label="positive"))["label"] == "positive"  # type: ignore[index]
+    assert Sentiment().read(row(-1, label="positive"))["label"] == "negative"
+    assert Sentiment(rating=None).read(row(-1, label="positive"))["label"] == "positive"
 
 
 def test_a_row_with_neither_names_both():
