@@ -16,7 +16,14 @@ import torch
 
 import gptasks.runtime
 from gptasks.errors import ConfigError
-from gptasks.runtime import has_native_bf16, peak_memory, runtime, seed_everything, versions
+from gptasks.runtime import (
+    forward_tokens,
+    has_native_bf16,
+    peak_memory,
+    runtime,
+    seed_everything,
+    versions,
+)
 
 CPU = torch.device("cpu")
 
@@ -133,3 +140,8 @@ def test_a_processor_keeps_few_kernels_unless_the_user_says_otherwise(
     monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY")
     runtime("cpu")
     assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "32"
+
+
+def test_batches_without_gradients_are_larger_on_a_gpu_only():
+    assert forward_tokens(torch.device("cpu"), 100) == 100
+    assert forward_tokens(torch.device("cuda"), 100) == 400

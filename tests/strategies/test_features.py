@@ -7,6 +7,7 @@ from setups import setup
 
 from gptasks.data.batching import collate
 from gptasks.errors import ConfigError, TrainingError
+from gptasks.model import decode
 from gptasks.strategies import features
 from gptasks.strategies.features import candidates, chosen, fit_head, try_layers, with_layers
 from gptasks.strategies.frozen import Frozen
@@ -189,14 +190,26 @@ def test_the_fit_sees_at_most_so_many_rows_of_either_split():
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_fit_after_a_choice_is_the_fit_without_one_and_computes_only_the_rest(shape, dtype):
+def test_a_fit_after_a_choice_is_the_fit_without_one_and_computes_only_the_rest(
+    shape, dtype, monkeypatch
+):
+    computed = []
+
+    def counted(piece, data, states=None):
+        computed.append(int(data["attention_mask"].sum()))
+        return decode(piece, data, states)
+
+    monkeypatch.setattr("gptasks.strategies.frozen.decode", counted)
     made = setup(shape, dtype=dtype)
-    fresh, tried, probes = frozen(made, 15, 1000), frozen(made, 15, 1000), (Scripted(), Scripted())
+    fresh, tried = (frozen(made, 15, 1000, memory=0) for _ in range(2))
+    probes = (Scripted(), Scripted())
     try_layers(probes[1], tried, [2, 3, 4], rows=15)
     rest = sum(group.tokens for group in tried.groups if group.start == 15)
     assert tried.work(3, 1000) == 3 * rest
     for probe, some in zip(probes, (fresh, tried), strict=True):
+        computed.clear()
         fit_head(probe, some, 3, rows=1000)
+    assert sum(computed) == rest
     for one, other in zip(probes[0].seen[-1], probes[1].seen[-1], strict=True):
         np.testing.assert_array_equal(one, other)
 

@@ -193,6 +193,24 @@ def test_gradients_longer_than_clip_are_scaled_down_and_reported_as_they_were(
     assert made.history.of("train/gradient_norm")[1] == pytest.approx(norm, rel=1e-5)
 
 
+def test_the_optimizer_is_gone_when_the_training_is_over(tmp_path):
+    import gc
+    import weakref
+
+    seen = []
+
+    def look(optimizer, *_):
+        seen.append(weakref.ref(optimizer))
+
+    handle = register_optimizer_step_pre_hook(look)
+    made = trainer(tmp_path)
+    made.fit(Reader(), windows(), windows())
+    handle.remove()
+    gc.collect()
+    assert seen
+    assert all(optimizer() is None for optimizer in seen)
+
+
 def test_what_requires_no_gradient_does_not_move(tmp_path):
     model = Reader()
     before = weights(model)
