@@ -67,6 +67,28 @@ def configured(data: Path | str, *more: str) -> RunConfig:
     return from_resolved(values, Registry(), line)
 
 
+def run(data: Path, *overrides: str) -> Path:
+    """The folder of a small run, carried out here."""
+    from gptasks.training.session import train
+
+    return train(configured(data, *overrides))
+
+
+def results_of(folder: Path) -> dict[str, Any]:
+    """results.json, as strict readers take it: without NaN."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    return json.loads((folder / "results.json").read_text("utf-8"), parse_constant=refuse)
+
+
+def predictions_of(folder: Path, split: str = "test") -> list[dict[str, Any]]:
+    """The predictions that a run keeps of a split."""
+    text = (folder / "predictions" / f"{split}.jsonl").read_text("utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
 def remains(folder: Path) -> dict[str, Any]:
     """All that a finished run left that does not tell the time: equal for equal runs."""
     files = [p for name in ("model", "adapter", "predictions") for p in folder.glob(f"{name}/*")]
