@@ -61,15 +61,20 @@ def load_backbone(
 
 @contextlib.contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Keep transformers' progress bars and notes off the screen while loading or saving."""
+    """Keep the notes and bars of transformers, and the hub's of every try to connect, off the
+    screen while loading or saving; what goes wrong is told in gptasks' own line."""
+    from huggingface_hub.utils import logging as hub_logging
     from transformers.utils import logging as hf_logging
 
     verbosity, bars = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
+    of_hub = hub_logging.get_verbosity()
+    hub_logging.set_verbosity_error()
     hf_logging.set_verbosity_error()
     hf_logging.disable_progress_bar()
     try:
         yield
     finally:
+        hub_logging.set_verbosity(of_hub)
         hf_logging.set_verbosity(verbosity)
         if bars:
             hf_logging.enable_progress_bar()

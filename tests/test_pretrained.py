@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -269,6 +272,30 @@ def test_the_hub_without_a_connection_says_what_to_do():
     ) as caught:
         opened(source="hub", hub="owner/name")
     assert "\n" not in str(caught.value)
+
+
+def test_failing_to_connect_prints_one_line_only(tmp_path: Path):
+    """The hub's own warning of each try would stand before it."""
+    script = (
+        "from gptasks import cli; import sys; "
+        "sys.exit(cli.main(['task=sequence_classification', 'task.data.train=a.csv', "
+        "'backbone=some/model', 'tracking=none']))"
+    )
+    rows = "".join(f"text {n},{'good' if n % 2 else 'bad'}\n" for n in range(60))
+    (tmp_path / "a.csv").write_text("text,label\n" + rows)
+    told = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "http://127.0.0.1:9"}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={**told, "HF_HOME": str(tmp_path), "NO_PROXY": "127.0.0.1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    (fault,) = [line for line in done.stderr.splitlines() if not line.endswith(" rows")]
+    assert fault.startswith("gptasks: backbone 'some/model' is neither cached nor to be had")
 
 
 # -- GGUF ---------------------------------------------------------------------------------

@@ -3,7 +3,6 @@ import torch
 from setups import Training, setup
 
 from gptasks.data.batching import collate
-from gptasks.strategies.frozen import Frozen
 from gptasks.strategies.full import Full
 
 SHAPES = ["llama", "gpt2"]
@@ -84,20 +83,3 @@ def test_the_head_starts_from_the_fit_unless_told_otherwise():
     bare = Full(probe=False).fit(setup())
     assert "probe" not in bare.facts
     assert bare.facts["layer"] == 4
-
-
-def test_no_states_or_features_are_held_while_it_trains(monkeypatch):
-    made = []
-
-    class Kept(Frozen):
-        def __init__(self, *arguments, **named):
-            super().__init__(*arguments, **named)
-            made.append(self)
-
-    def look(model, train, validation):
-        (frozen,) = made
-        assert all(group.held == {} and group.found == {} for group in frozen.groups)
-
-    monkeypatch.setattr("gptasks.strategies.frozen.Frozen", Kept)
-    Full().fit(setup(training=Training(look)))
-    assert made

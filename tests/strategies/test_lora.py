@@ -6,7 +6,6 @@ from setups import Training, setup
 
 from gptasks.data.batching import collate
 from gptasks.errors import ConfigError
-from gptasks.strategies.frozen import Frozen
 from gptasks.strategies.lora import Lora
 
 SHAPES = ["llama", "gpt2"]
@@ -282,20 +281,3 @@ def test_the_head_starts_from_a_fit_on_few_rows(monkeypatch):
     monkeypatch.setattr(LogisticProbe, "fit", spied)
     Lora(choice_rows=10, fit_rows=25).fit(setup())
     assert sizes == [10, 10, 10, 25]
-
-
-def test_no_states_or_features_are_held_while_it_trains(monkeypatch):
-    made = []
-
-    class Kept(Frozen):
-        def __init__(self, *arguments, **named):
-            super().__init__(*arguments, **named)
-            made.append(self)
-
-    def look(model, train, validation):
-        (frozen,) = made
-        assert all(group.held == {} and group.found == {} for group in frozen.groups)
-
-    monkeypatch.setattr("gptasks.strategies.frozen.Frozen", Kept)
-    Lora(cache_gib=0.0).fit(setup(training=Training(look)))
-    assert made
