@@ -67,7 +67,9 @@ def add_reading(parser: Parser, flag: str) -> None:
     group.add_argument("--text", metavar="COLUMN", help="column with the text")
     group.add_argument("--text-pair", metavar="COLUMN", help="column with the second text")
     group.add_argument("--label", metavar="COLUMN", help="column with the label")
-    group.add_argument("--format", metavar="FORMAT", help="csv, tsv, json, jsonl, parquet or txt")
+    group.add_argument(
+        "--format", metavar="FORMAT", help="csv, tsv, json, jsonl, parquet, txt or conll"
+    )
     group.add_argument("--columns", metavar="A,B,…", help="names, for a file without a header")
     group.add_argument("--encoding", default="utf-8", help="of a text file; default: utf-8")
     group.add_argument(

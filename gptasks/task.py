@@ -72,12 +72,13 @@ class DataOptions:
     """Share of train, in [0, 1), cut off for the test where there is no file for it."""
 
     format: str | None = field(
-        default=None, metadata={"choices": ("csv", "tsv", "json", "jsonl", "parquet", "txt")}
+        default=None,
+        metadata={"choices": ("csv", "tsv", "json", "jsonl", "parquet", "txt", "conll")},
     )
     """How the files are written; without it, their names' endings tell (`.gz` set aside)."""
 
     columns: list[str] | None = None
-    """Names of the columns of a csv or tsv file without a header line."""
+    """Names of the columns of a csv or tsv file without a header line, or of a conll file."""
 
     quoting: bool = True
     """Whether `"` groups a csv or tsv field; false takes quotation marks as plain text."""

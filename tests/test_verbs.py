@@ -236,12 +236,12 @@ def test_predict_writes_ascii_where_the_terminal_has_no_more(run: str) -> None:
          "got 'gpu'; did you mean 'cpu'?"),
         (["predict", "RUN", "--input", "no.txt"], "no file 'no.txt' in *"),
         (["predict", "RUN", "--input", "films.dat"], "the ending of films.dat tells no format; it "
-         "may end in .csv, .tsv, .json, .jsonl, .parquet, .txt, each also with .gz, or give "
-         "--format=csv|tsv|json|jsonl|parquet|txt."),
+         "may end in .csv, .tsv, .json, .jsonl, .parquet, .txt, .conll, .bio, .iob, each also with "
+         ".gz, or give --format=csv|tsv|json|jsonl|parquet|txt|conll."),
         (["predict", "RUN", "--input", "films.csv", "--text", "txet"], "films.csv:2: column 'txet' "
          "is not there; did you mean 'text'? (it has: text, label); give --text=COLUMN"),
         (["predict", "RUN", "--input", "films.csv", "--format", "cvs"], "--format must be one of "
-         "csv, tsv, json, jsonl, parquet, txt; got 'cvs'; did you mean 'csv'?"),
+         "csv, tsv, json, jsonl, parquet, txt, conll; got 'cvs'; did you mean 'csv'?"),
         (["predict", "RUN", "--input", "films.csv", "--encoding", "utf9"], "--encoding=utf9: "
          "unknown encoding: utf9; did you mean 'utf-8'?"),
         (["predict", "RUN", "--input", "latin.csv"], "latin.csv is not utf-8: byte 0xe9 at offset "

@@ -11,18 +11,22 @@ import csv
 import io
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+from gptasks.data.conll import sentences
 from gptasks.data.opening import check_file, opened_bytes, opened_text
 from gptasks.errors import ConfigError, DataError, listing, suggest
 from gptasks.task import DataOptions, Row
 
-FORMATS = ("csv", "tsv", "json", "jsonl", "parquet", "txt")
+FORMATS = ("csv", "tsv", "json", "jsonl", "parquet", "txt", "conll")
 """Formats there are; a file's ending is a format's name, `.gz` set aside."""
+
+_ALSO = {"bio": "conll", "iob": "conll"}
+"""Endings that are no format's name, and the format they tell."""
 
 logger = logging.getLogger(__name__)
 
@@ -49,14 +53,16 @@ def read_file(path: Path, options: DataOptions, *, origin: str) -> Iterator[Row 
 def format_of(path: Path, options: DataOptions) -> str:
     """`options.format`, or the format that the ending of `path` tells."""
     name = PurePath(path.name.lower().removesuffix(".gz"))
-    kind = options.format or name.suffix[1:]
+    ending = name.suffix[1:]
+    kind = options.format or _ALSO.get(ending, ending)
     if kind in FORMATS:
         return kind
     if options.format:
         near = suggest(kind, FORMATS) or "."
         raise ConfigError(f"task.data.format={kind} is none of {listing(FORMATS)}{near}")
+    endings = listing(f".{ending}" for ending in (*FORMATS, *_ALSO))
     raise DataError(
-        f"the ending of {path} tells no format; it may end in {listing('.' + f for f in FORMATS)},"
+        f"the ending of {path} tells no format; it may end in {endings},"
         f" each also with .gz, or set task.data.format={'|'.join(FORMATS)}."
     )
 
@@ -109,22 +115,30 @@ def _read_table(path: Path, options: DataOptions, origin: str) -> Iterator[Row |
 def _header(path: Path, options: DataOptions, records: Iterator[_Record]) -> list[str]:
     """Names of the columns: as given, or the first record, which is then used up."""
     if options.columns is not None:
-        names, where = list(options.columns), "task.data.columns"
-        advice = "give each column a name of its own"
-    else:
-        header = next(records, None)
-        if header is None:
-            return []
-        if header.fault:
-            raise DataError(f"{path}, line {header.first}: {header.fault}; {_PLAIN_QUOTES}.")
-        names, where = [name.strip() for name in header.fields], f"the header line of {path}"
-        advice = "if it has no header line, name the columns: task.data.columns=[text,label]"
+        return _given_names(options.columns)
+    header = next(records, None)
+    if header is None:
+        return []
+    if header.fault:
+        raise DataError(f"{path}, line {header.first}: {header.fault}; {_PLAIN_QUOTES}.")
+    return _checked_names(
+        [name.strip() for name in header.fields],
+        f"the header line of {path}",
+        "if it has no header line, name the columns: task.data.columns=[text,label]",
+    )
+
+
+def _given_names(names: Sequence[str]) -> list[str]:
+    return _checked_names(names, "task.data.columns", "give each column a name of its own")
+
+
+def _checked_names(names: Sequence[str], where: str, advice: str) -> list[str]:
     if "" in names:
         raise DataError(f"{where} has no name for column {names.index('') + 1}; {advice}.")
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise DataError(f"{where} has the name {twice[0]!r} twice; {advice}.")
-    return names
+    return list(names)
 
 
 def _records(path: Path, lines: Iterator[str], options: DataOptions) -> Iterator[_Record]:
@@ -168,6 +182,14 @@ def _read_lines(path: Path, options: DataOptions, origin: str) -> Iterator[Row |
                 yield Row(
                     {"text": line.removesuffix("\n").removesuffix("\r")}, f"{origin}:{number}"
                 )
+
+
+def _read_conll(path: Path, options: DataOptions, origin: str) -> Iterator[Row | BadRow]:
+    names = None if options.columns is None else _given_names(options.columns)
+    with opened_text(path, options, newline="\n") as lines:
+        for sentence in sentences(lines, names):
+            id = f"{origin}:{sentence.line}"
+            yield BadRow(id, sentence.fault) if sentence.fault else Row(sentence.columns, id)
 
 
 def _read_jsonl(path: Path, options: DataOptions, origin: str) -> Iterator[Row | BadRow]:
@@ -276,4 +298,5 @@ _READERS: Mapping[str, Callable[[Path, DataOptions, str], Iterator[Row | BadRow]
     "jsonl": _read_jsonl,
     "parquet": _read_parquet,
     "txt": _read_lines,
+    "conll": _read_conll,
 }

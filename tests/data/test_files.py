@@ -79,7 +79,7 @@ def test_a_text_file_has_one_text_a_line_and_skips_blank_ones(tmp_path: Path):
     ]
 
 
-@pytest.mark.parametrize("kind", [*CONTENTS, "txt", "parquet"])
+@pytest.mark.parametrize("kind", [*CONTENTS, "txt", "conll", "parquet"])
 @pytest.mark.parametrize("packed", ["", ".gz"])
 def test_an_empty_file_has_no_rows(tmp_path: Path, kind: str, packed: str):
     path = tmp_path / f"a.{kind}{packed}"
