@@ -18,7 +18,8 @@ ROOT = Path(gptasks.__file__).parent
 LEVELS: dict[str, int] = {
     **dict.fromkeys(["errors", "_wheel"], 0),
     **dict.fromkeys(
-        ["task", "options", "fields", "schema", "yamlfile", "runtime", "cache", "progress"], 1
+        ["task", "options", "fields", "schema", "yamlfile", "runtime", "cache", "progress",
+         "tags"], 1,
     ),
     **dict.fromkeys(
         ["tokenizer", "backbone", "model", "pretrained", "saved_model", "strategies", "data",
