@@ -121,13 +121,18 @@ def schedule(step: int, total: int, warmup: float, shape: str) -> float:
 
 
 def adamw(parameters: Sequence[nn.Parameter], options: TrainerOptions) -> optim.Optimizer:
-    """AdamW; vectors (norms, biases) do not decay. Each step's rate is set before it."""
+    """AdamW; vectors (norms, biases, IA3's factors) do not decay, also where they are held as a
+    matrix of one row or column. Each step's rate is set before it."""
     import torch
 
-    matrices = [p for p in parameters if p.dim() > 1]
-    vectors = [p for p in parameters if p.dim() <= 1]
+    matrices = [p for p in parameters if _is_matrix(p)]
+    vectors = [p for p in parameters if not _is_matrix(p)]
     groups = [
         {"params": matrices, "weight_decay": options.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0)
+
+
+def _is_matrix(parameter: nn.Parameter) -> bool:
+    return sum(size > 1 for size in parameter.shape) > 1

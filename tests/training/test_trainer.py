@@ -222,9 +222,11 @@ def test_what_requires_no_gradient_does_not_move(tmp_path):
 
 
 def test_matrices_decay_and_vectors_do_not():
-    matrix, vector = nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(2))
-    groups = adamw([matrix, vector], TrainerOptions(weight_decay=0.5)).param_groups
-    assert [(len(g["params"][0].shape), g["weight_decay"]) for g in groups] == [(2, 0.5), (1, 0.0)]
+    shapes = [(2, 2), (2,), (2, 1), (1, 2), (1,)]  # IA3 holds its factors as a column
+    weights = [nn.Parameter(torch.ones(shape)) for shape in shapes]
+    groups = adamw(weights, TrainerOptions(weight_decay=0.5)).param_groups
+    decays = {tuple(p.shape): g["weight_decay"] for g in groups for p in g["params"]}
+    assert decays == {(2, 2): 0.5, (2,): 0.0, (2, 1): 0.0, (1, 2): 0.0, (1,): 0.0}
 
 
 # -- rate and plan ------------------------------------------------------------------------
