@@ -2,8 +2,8 @@
 
 The fields are the keys of the command line and of `conf/`; there is no second schema and no other
 place of defaults, but for two that a strategy fills in. Field metadata says what a type can't:
-"choices", "minimum", "maximum", "below" (an upper bound that is itself too much) and "internal"
-(not settable by users).
+"choices", "refused" (words that one may expect among them, each with the reason), "minimum",
+"maximum", "below" (an upper bound that is itself too much) and "internal" (not settable by users).
 """
 
 from __future__ import annotations
@@ -57,10 +57,11 @@ class TrainerOptions:
 
     epochs: float | None = field(default=None, metadata={"minimum": 0.0})
     """Passes over the training rows; a fraction ends inside a pass, 0 trains nothing. null is what
-    suits the strategy: 1 for `lora`, 2 for `full`."""
+    suits the strategy: 1 for `lora`, 2 for `full` and for `lora` with `strategy.adapter=ia3`."""
 
     learning_rate: float | None = field(default=None, metadata={"minimum": 0.0})
-    """Highest rate of AdamW. null is what suits the strategy: 1e-3 for `lora`, 3e-5 for `full`."""
+    """Highest rate of AdamW. null is what suits the strategy: 1e-3 for `lora` (3e-3 with
+    `strategy.adapter=ia3`), 3e-5 for `full`."""
 
     batch_tokens: int = field(default=2048, metadata={"minimum": 1})
     """Padded tokens of one batch: rows times the longest of them. A budget of tokens, not of
@@ -76,7 +77,7 @@ class TrainerOptions:
     """How the rate falls after the warm-up: to 0 in a line, to 0 along a cosine, or not."""
 
     weight_decay: float = field(default=0.01, metadata={"minimum": 0.0})
-    """AdamW's decay of matrices; biases and norms are left alone."""
+    """AdamW's decay of matrices; vectors, as biases and norms are, are left alone."""
 
     clip: float = field(default=1.0, metadata={"minimum": 0.0})
     """Largest norm of all gradients together; longer ones are scaled down, 0 leaves all as is."""

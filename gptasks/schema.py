@@ -1,9 +1,10 @@
 """Dataclasses as the only schema: checks plain values against one, builds it, lists its options.
 
 Understood types: int, float, bool, str, Any, Literal, list, tuple and dict of these, nested
-dataclasses, and unions. Field metadata may hold "choices", "minimum", "maximum", "below"
-(exclusive upper bound) and "internal" (not settable by users). A value may also be the text of a
-number or of true and false, since an interpolation such as ${oc.env:SEED} always gives a text.
+dataclasses, and unions. Field metadata may hold "choices", "refused" (words that one may expect
+among them, each with the reason), "minimum", "maximum", "below" (exclusive upper bound) and
+"internal" (not settable by users). A value may also be the text of a number or of true and false,
+since an interpolation such as ${oc.env:SEED} always gives a text.
 """
 
 from __future__ import annotations
@@ -180,7 +181,10 @@ class _Reader:
         limits = field.metadata
         if limits.get("choices") and value is not None:
             for item in value if isinstance(value, list | tuple) else [value]:
-                self.choice(key, item, limits["choices"])
+                if item in limits.get("refused", ()):
+                    self.faults.append(f"{self.named(key)}={item}: {limits['refused'][item]}")
+                else:
+                    self.choice(key, item, limits["choices"])
         if isinstance(value, bool) or not isinstance(value, int | float):
             return
         rules = []

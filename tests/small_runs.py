@@ -54,6 +54,12 @@ def small(data: Path | str, *more: str) -> list[str]:
     return [*(word for word in usual if _key(word) not in given), *more]
 
 
+def adapter(name: str) -> tuple[str, ...]:
+    """Overrides for `configured` that choose an adapter; ia3 has no use for the usual sizes."""
+    sizes = ("rank", "alpha", "dropout") if name == "ia3" else ()
+    return (f"strategy.adapter={name}", *(f"strategy.{size}=null" for size in sizes))
+
+
 def configured(data: Path | str, *more: str) -> RunConfig:
     """What `compose` makes of that command line, without asking Hydra anew for every value."""
     from gptasks.config import from_resolved

@@ -181,22 +181,51 @@ def test_stored_values_that_are_none_are_refused(registry: Registry) -> None:
     assert "there is no option 'epochs'" in str(caught.value)
 
 
+def test_an_option_of_another_adapter_is_refused_and_told_in_the_stored_configuration(
+    registry: Registry,
+) -> None:
+    """The sizes filled in for one adapter are no options given to another."""
+    with pytest.raises(
+        ConfigError, match=r"^strategy\.adapter=ia3 has no use for strategy\.rank: "
+    ):
+        compose([TASK, "strategy.adapter=ia3", "strategy.rank=16"], registry)
+    for adapter, rank in (("ia3", None), ("dora", 16)):
+        config = compose([TASK, f"strategy.adapter={adapter}"], registry)
+        assert config.resolved["strategy"]["rank"] == rank
+        assert from_resolved(config.resolved, registry).strategy == config.strategy
+
+
 def test_the_help_of_rate_and_length_says_what_the_strategies_say() -> None:
     told = {option.key: option.doc for option in fields_of(TrainerOptions)}
     for key in ("epochs", "learning_rate"):
-        lora, full = (f"{getattr(cls, key):g}".replace("e-0", "e-") for cls in (Lora, Full))
-        lora = {"0.001": "1e-3"}.get(lora, lora)
-        assert f"{lora} for `lora`, {full} for `full`" in told[key]
+        kinds = (Lora(), Lora(adapter="ia3"), Full())
+        lora, ia3, full = (f"{getattr(kind, key):g}".replace("e-0", "e-") for kind in kinds)
+        lora, ia3 = ({"0.001": "1e-3", "0.003": "3e-3"}.get(rate, rate) for rate in (lora, ia3))
+        assert told[key].endswith(
+            {
+                "epochs": f": {lora} for `lora`, {full} for `full` and for `lora` with "
+                "`strategy.adapter=ia3`.",
+                "learning_rate": f": {lora} for `lora` ({ia3} with `strategy.adapter=ia3`), {full} "
+                "for `full`.",
+            }[key]
+        )
+        assert key != "epochs" or ia3 == full
 
 
 @pytest.mark.parametrize(
-    ("strategy", "epochs", "rate"), [("head", 1.0, 1e-3), ("lora", 1.0, 1e-3), ("full", 2.0, 3e-5)]
+    ("strategy", "epochs", "rate"),
+    [
+        (["strategy=head"], 1.0, 1e-3),
+        (["strategy=lora"], 1.0, 1e-3),
+        (["strategy=lora", "strategy.adapter=ia3"], 2.0, 3e-3),
+        (["strategy=full"], 2.0, 3e-5),
+    ],
 )
 def test_rate_and_length_are_the_strategys_unless_they_are_set(
-    registry: Registry, strategy: str, epochs: float, rate: float
+    registry: Registry, strategy: list[str], epochs: float, rate: float
 ) -> None:
     def trainer(*overrides: str) -> tuple[Any, Any]:
-        config = compose([TASK, f"strategy={strategy}", *overrides], registry)
+        config = compose([TASK, *strategy, *overrides], registry)
         told = config.resolved["trainer"]
         assert config.trainer == TrainerOptions(told["epochs"], told["learning_rate"])
         assert from_resolved(config.resolved, registry).trainer == config.trainer

@@ -65,6 +65,11 @@ def faults(registry: Registry, *overrides: str) -> list[str]:
         ("task.data.quoting=yes", "task.data.quoting must be true or false; got 'yes'"),
         ("trainer.schedule=cosin", "trainer.schedule must be one of linear, cosine, constant; "
          "got 'cosin'; did you mean 'cosine'?"),
+        ("strategy.adapter=loar", "strategy.adapter must be one of lora, dora, ia3; got 'loar'; "
+         "did you mean 'lora'?"),
+        ("strategy.adapter=prefix", "strategy.adapter=prefix: a prefix is keys and values beside "
+         "the weights, which no class of plain transformers has, so it can't be merged into "
+         "model/; take lora, dora or ia3"),
         ("task.metrics=accuracy", "task.metrics must be a list such as [a,b]; got 'accuracy'"),
         ("task.metrics=[a,[b]]", "task.metrics[1] must be a text; got ['b']"),
         ("task.data=x.csv", "task.data must be a map of options; got 'x.csv'"),

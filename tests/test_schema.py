@@ -40,7 +40,10 @@ class Outer:
     words: list[str] = field(default_factory=list)
     sizes: tuple[int, ...] = (1, 2)
     table: dict[str, int] = field(default_factory=dict)
-    mode: str = field(default="fast", metadata={"choices": ("fast", "slow")})
+    mode: str = field(
+        default="fast",
+        metadata={"choices": ("fast", "slow"), "refused": {"idle": "nothing would come of it"}},
+    )
     side: Literal["left", "right"] = "left"
     either: str | list[str] | None = None
     anything: Any = None
@@ -135,6 +138,7 @@ def test_a_value_is_read_as_the_type_of_its_option(values: dict[str, Any], expec
         ({"table": [1]}, "outer.table must be a map such as {a:b}; got [1]"),
         ({"table": {"a": "b"}}, "outer.table.a must be a whole number of type int; got 'b'"),
         ({"either": {}}, "outer.either must be a text or a list such as [a,b] or null; got {}"),
+        ({"mode": "idle"}, "outer.mode=idle: nothing would come of it"),
         ({"mode": "fst"},
          "outer.mode must be one of fast, slow; got 'fst'; did you mean 'fast'?"),
         ({"side": "up"}, "outer.side must be one of left, right; got 'up'"),

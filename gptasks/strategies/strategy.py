@@ -68,11 +68,15 @@ class Strategy(ABC):
     name: ClassVar[str] = ""
     """What `strategy=<name>` selects."""
 
-    epochs: ClassVar[float] = 1.0
-    """`trainer.epochs` where it is not set."""
+    @property
+    def epochs(self) -> float:
+        """`trainer.epochs` where it is not set."""
+        return 1.0
 
-    learning_rate: ClassVar[float] = 1e-3
-    """`trainer.learning_rate` where it is not set."""
+    @property
+    def learning_rate(self) -> float:
+        """`trainer.learning_rate` where it is not set."""
+        return 1e-3
 
     @abstractmethod
     def fit(self, setup: Setup) -> Fitted:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel, get_peft_model
 from safetensors.torch import load_file
 from tiny_models import SHAPES, backbone, batch_of, full_disk, furthest
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
@@ -20,6 +20,7 @@ from gptasks.errors import RunError
 from gptasks.model import Model
 from gptasks.saved_model import save_model
 from gptasks.strategies.adapter import AdapterWeights, adapter_weights
+from gptasks.strategies.lora import Lora
 from gptasks.tasks.sequence_classification import SequenceClassification
 
 TEXTS = ["a short one", "x", "a longer one, so that the others are padded"]
@@ -43,9 +44,7 @@ class Trained:
     weights: AdapterWeights
 
 
-def trained(
-    shape: str, labels: str = "bad good", rank: int = 4, dora: bool = False, **options: Any
-) -> Trained:
+def trained(shape: str, labels: str = "bad good", adapter: str = "lora", **options: Any) -> Trained:
     """Adapters on layers 2 and 3 of 4, the backbone cut at 3, all of it far from its start."""
     whole = backbone(shape)
     copy = backbone(shape)  # the adapters are merged into the layers they share with the whole
@@ -56,15 +55,18 @@ def trained(
     torch.manual_seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        adapted = get_peft_model(
-            cut.model, LoraConfig(r=rank, lora_alpha=16, target_modules=targets, use_dora=dora)
-        )
+        adapted = get_peft_model(cut.model, strategy(adapter)._config(targets))
     for parameter in [p for p in adapted.parameters() if p.requires_grad]:
         parameter.data.normal_(std=0.2)
     head.weight.data.normal_()
     weights = adapter_weights(adapted, head, task.layout(), cut)
     plain = replace(cut, model=adapted.merge_and_unload().eval())
     return Trained(whole, Model(task, plain, head).eval(), weights)
+
+
+def strategy(adapter: str) -> Lora:
+    factors = {} if adapter == "ia3" else {"rank": 4, "alpha": 16}
+    return Lora(adapter=adapter, **factors)
 
 
 def saved_backbone(whole: Backbone, folder: Path) -> Path:
@@ -75,13 +77,14 @@ def saved_backbone(whole: Backbone, folder: Path) -> Path:
 
 @pytest.mark.parametrize("shape", ["llama", "gpt2", "gpt_neox"])
 @pytest.mark.parametrize(
-    ("labels", "dora"), [("bad good", False), ("bad fair good", False), ("bad good", True)]
+    ("labels", "adapter"),
+    [("bad good", "lora"), ("bad fair good", "lora"), ("bad good", "dora"), ("bad good", "ia3")],
 )
 @torch.no_grad()
 def test_the_adapter_on_the_plain_backbone_is_the_merged_model(
-    shape: str, labels: str, dora: bool, tmp_path: Path
+    shape: str, labels: str, adapter: str, tmp_path: Path
 ):
-    run = trained(shape, labels, dora=dora)
+    run = trained(shape, labels, adapter)
     run.weights.save(tmp_path / "adapter")
     base = saved_backbone(run.whole, tmp_path / "backbone")
     tokenizer = AutoTokenizer.from_pretrained(base)
@@ -166,6 +169,16 @@ def test_an_adapter_is_safetensors_and_json(shape: str, tmp_path: Path):
     assert config["fan_in_fan_out"] is (shape == "gpt2")  # its weights are transposed
 
 
+def test_factors_on_outputs_say_that_no_inputs_are_scaled(tmp_path: Path):
+    """Without that PEFT would take its own list of maps whose inputs are."""
+    trained("gpt2", adapter="ia3").weights.save(tmp_path)
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert (config["peft_type"], config["feedforward_modules"]) == ("IA3", "")
+    tensors = load_file(tmp_path / "adapter_model.safetensors")
+    name = "base_model.model.transformer.h.1.attn.c_attn.ia3_l"
+    assert tensors[name].shape == (96, 1)
+
+
 def test_weights_are_copied_before_they_are_merged_or_trained_on():
     run = trained("llama")
     held = run.weights.tensors["base_model.model.score.weight"].clone()
@@ -173,13 +186,14 @@ def test_weights_are_copied_before_they_are_merged_or_trained_on():
     assert torch.equal(run.weights.tensors["base_model.model.score.weight"], held)
 
 
-def test_many_adapted_maps_are_found_again(tmp_path: Path):
+@pytest.mark.parametrize("adapter", ["lora", "ia3"])
+def test_many_adapted_maps_are_found_again(adapter: str, tmp_path: Path):
     """PEFT writes more than twenty names in a shorter form."""
     whole, copy = backbone("llama"), backbone("llama")
     task = SequenceClassification(labels=["a", "b"])
     targets = copy.linear_maps(range(1, 4))
     assert len(targets) == 21
-    adapted = get_peft_model(copy.model, LoraConfig(r=2, target_modules=targets))
+    adapted = get_peft_model(copy.model, strategy(adapter)._config(targets))
     for parameter in [p for p in adapted.parameters() if p.requires_grad]:
         parameter.data.normal_(std=0.2)
     head = task.head(copy)

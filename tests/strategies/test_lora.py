@@ -213,31 +213,98 @@ def test_dropout_acts_in_training_only():
     Lora(dropout=0.5).fit(setup(training=Training(look)))
 
 
+# -- other adapters -----------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_dora_learns_magnitudes_too_and_merges(shape, dtype):
+@pytest.mark.parametrize(
+    ("adapter", "learning"),
+    [("dora", ("lora_A", "lora_B", "lora_magnitude_vector")), ("ia3", ("ia3_l",))],
+)
+def test_other_adapters_learn_in_fp32_and_merge(adapter, learning, shape, dtype):
     from gptasks.model import Model
 
     seen = {}
 
     def look(model, train, validation):
         generator = torch.Generator().manual_seed(0)
-        trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-        magnitudes = [name for name in trained if "lora_magnitude_vector" in name]
-        assert len(magnitudes) == sum("lora_A" in name for name in trained)
+        trained = {n: p for n, p in model.named_parameters() if p.requires_grad and "head" not in n}
+        maps = 2 * (7 if shape == "llama" else 4)
+        for part in learning:
+            assert sum(part in name for name in trained) == maps
+        assert len(trained) == maps * len(learning)
+        batch = batch_of(validation)
+        with torch.inference_mode(), torch.autocast("cpu", dtype, dtype != torch.float32):
+            seen["start"] = model.eval()(batch)
         for name, parameter in trained.items():
             assert parameter.dtype == torch.float32
-            if "lora_B" in name:
-                parameter.data = 0.1 * torch.randn(parameter.shape, generator=generator)
+            if "lora_B" in name or "ia3_l" in name:
+                parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
         with torch.inference_mode(), torch.autocast("cpu", dtype, dtype != torch.float32):
-            seen["logits"] = model.eval()(batch_of(validation))
+            seen["logits"] = model.eval()(batch)
 
     made = setup(shape, training=Training(look), dtype=dtype)
-    fitted = Lora(dora=True, depth=0.5).fit(made)
+    bare = Model(made.task, made.backbone, torch.nn.Identity())  # before anything is merged
+    with torch.inference_mode():
+        states = bare.eval()(batch_of(made.validation))
+    fitted = Lora(adapter=adapter, depth=0.5, layers=[4]).fit(made)
     with torch.inference_mode():
         merged = Model(made.task, fitted.backbone, fitted.head).eval()(batch_of(made.validation))
+        start = fitted.head(states)
     tolerance = 1e-4 if dtype == torch.float32 else 0.3
+    torch.testing.assert_close(seen["start"], start, rtol=0, atol=tolerance)
     torch.testing.assert_close(merged, seen["logits"], rtol=0, atol=tolerance)
+    assert (merged - seen["start"]).abs().max() > 10 * tolerance or dtype != torch.float32
+
+
+def test_ia3_learns_one_number_for_each_output():
+    fitted = Lora(adapter="ia3", depth=0.5, layers=[4]).fit(setup())
+    outputs = 32 + 16 + 16 + 32 + 64 + 64 + 32
+    assert fitted.facts["trained_parameters"] == 2 * outputs + 2 * 32
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"rank": 16}, "strategy.rank"),
+        ({"dropout": 0.0}, "strategy.dropout"),
+        ({"rank": 4, "alpha": 8}, "strategy.rank, strategy.alpha"),
+    ],
+)
+def test_what_ia3_has_no_use_for_is_refused(options, named):
+    fault = (
+        f"strategy.adapter=ia3 has no use for {named}: it learns one factor for each output. Leave "
+        "that out, or take strategy.adapter=lora."
+    )
+    with pytest.raises(ConfigError, match=f"^{re.escape(fault)}$"):
+        Lora(adapter="ia3", **options)
+
+
+def test_factors_have_their_usual_size_unless_told_otherwise():
+    for adapter in ("lora", "dora"):
+        made = Lora(adapter=adapter, alpha=8)
+        assert (made.rank, made.alpha, made.dropout) == (16, 8, 0.0)
+    none = Lora(adapter="ia3")
+    assert (none.rank, none.alpha, none.dropout) == (None, None, None)
+
+
+@pytest.mark.parametrize("name", ["lora", "dora", "ia3"])
+def test_the_loss_falls_and_the_adapter_is_what_learns(name, tmp_path):
+    from safetensors.torch import load_file
+    from small_runs import adapter, points, run, write_reviews
+
+    data = write_reviews(tmp_path / "reviews.csv", rows=90)
+    hard = ("strategy.probe=false", "strategy.depth=1.0", "trainer.epochs=4")
+    batches = ("trainer.batch_tokens=256", "trainer.learning_rate=0.01")
+    folder = run(data, *adapter(name), *hard, *batches)
+    losses = [point["train/loss"] for point in points(folder) if "train/loss" in point]
+    assert sum(losses[-3:]) < 0.6 * sum(losses[:3])
+    tensors = load_file(folder / "adapter" / "adapter_model.safetensors")
+    (start, part) = (1.0, "ia3_l") if name == "ia3" else (0.0, "lora_B")
+    learnt = [tensor for name, tensor in tensors.items() if part in name]
+    assert len(learnt) == 4 * 7
+    assert all(bool((tensor != start).all()) for tensor in learnt)
 
 
 # -- targets ------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_runs import configured, points, remains, small, write_reviews
+from small_runs import adapter, configured, points, remains, small, write_reviews
 
 from gptasks import runs
 from gptasks.tasks.logistic import LogisticProbe
@@ -115,6 +115,19 @@ def test_bf16_and_another_architecture_go_on_bit_for_bit_too(data, tmp_path, mon
         expected = remains(run(data, *other))
     stopped(data, session, "quick_scores", 4, *other)
     assert remains(run(data, *other)) == expected
+
+
+@pytest.mark.parametrize("name", ["dora", "ia3"])
+def test_other_adapters_go_on_bit_for_bit_too(name, data, tmp_path, monkeypatch):
+    other = (*adapter(name), "trainer.epochs=2", "trainer.batch_tokens=256",
+             "trainer.learning_rate=0.01", "tracking=jsonl")  # fmt: skip
+    with monkeypatch.context() as patch:
+        (tmp_path / "whole").mkdir()
+        patch.chdir(tmp_path / "whole")
+        expected = remains(train(configured(data, *other)))
+    stopped(data, trainer._Loop, "_backward", 13, start=lambda: train(configured(data, *other)))
+    assert any((folder() / "checkpoints").iterdir())
+    assert remains(train(configured(data, *other))) == expected
 
 
 @pytest.mark.parametrize("depth", ["0.5", "1.0"])
