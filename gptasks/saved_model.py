@@ -12,7 +12,7 @@ from gptasks.pretrained import check_loaded, first_line, quiet_transformers
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import PreTrainedModel
+    from transformers import PretrainedConfig, PreTrainedModel
 
     from gptasks.backbone import Backbone
     from gptasks.model import Model
@@ -64,6 +64,27 @@ def save_model(folder: Path, task: Task, backbone: Backbone, head: nn.Module) ->
 def is_plain(folder: Path) -> bool:
     """Whether a class of plain transformers opens the whole model, head included."""
     return not (folder / HEAD).exists()
+
+
+def plain_model(layout: Layout | None, config: PretrainedConfig) -> PreTrainedModel | None:
+    """The layout's plain class for a decoder of this configuration, its weights without memory.
+
+    None where the layout, or the architecture, has no such class.
+    """
+    import torch
+    import transformers
+
+    if layout is None:
+        return None
+    plain = getattr(transformers, layout.auto_class)._model_mapping.get(type(config), None)
+    if plain is None:
+        return None
+    settings = copy.deepcopy(config)
+    for key, value in layout.config.items():
+        setattr(settings, key, value)
+    with torch.device("meta"):
+        hf: PreTrainedModel = plain(settings)
+    return hf if hasattr(hf, layout.head_name) else None
 
 
 def load_model(folder: Path, task: Task, runtime: Runtime) -> Model:
@@ -120,27 +141,14 @@ def _assembled(
 ) -> PreTrainedModel | None:
     """The layout's plain class around the modules there are; copies no weight but the head's.
 
-    None where the layout, or the architecture, has no such class.
+    None where there is no such class.
     """
-    import torch
-    import transformers
-
-    if layout is None:
-        return None
-    classes = getattr(transformers, layout.auto_class)._model_mapping
-    plain = classes.get(type(backbone.model.config), None)
-    if plain is None:
-        return None
-    settings = copy.deepcopy(backbone.model.config)
-    for key, value in layout.config.items():
-        setattr(settings, key, value)
-    with torch.device("meta"):  # no memory: every module is replaced
-        hf: PreTrainedModel = plain(settings)
-    if not hasattr(hf, layout.head_name):
+    hf = plain_model(layout, backbone.model.config)
+    if layout is None or hf is None:
         return None
     setattr(hf, hf.base_model_prefix, backbone.model)
     setattr(hf, layout.head_name, copy.deepcopy(head).to(backbone.dtype))
-    backbone.model.config = settings
+    backbone.model.config = hf.config
     return hf
 
 

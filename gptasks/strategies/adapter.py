@@ -52,11 +52,15 @@ def adapter_weights(
     """Adapter and head under the names they have on the layout's plain class.
 
     `PeftModel.from_pretrained(AutoModelFor….from_pretrained(BACKBONE, num_hidden_layers=…,
-    num_labels=…), folder)` then gives the trained model; without a layout the adapter fits the
-    bare `AutoModel`, and the head stands in model/.
+    num_labels=…), folder)` then gives the trained model; without a layout, or a class of it for
+    this architecture, the adapter fits the bare `AutoModel`, and the head stands in model/.
     """
     from peft import get_peft_model_state_dict
 
+    from gptasks.saved_model import plain_model
+
+    if plain_model(layout, backbone.model.config) is None:
+        layout = None
     prefix, old = "base_model.model.", adapted.active_peft_config
     inner = "" if layout is None else f"{_base_prefix(backbone)}."
     tensors = {

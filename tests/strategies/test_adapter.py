@@ -153,6 +153,31 @@ def test_without_a_plain_class_the_adapter_fits_the_bare_decoder(tmp_path: Path)
     assert furthest(run.merged.head(pooled), run.merged(batch)) < 1e-5
 
 
+@torch.no_grad()
+def test_an_architecture_without_a_plain_class_has_an_adapter_for_its_decoder(tmp_path: Path):
+    """CodeGen has no class for sequence classification in transformers."""
+    from transformers import CodeGenConfig, CodeGenModel
+
+    sizes = {"vocab_size": 257, "n_embd": 32, "n_layer": 2, "n_head": 4, "rotary_dim": 4}
+    torch.manual_seed(0)
+    decoder = CodeGenModel(CodeGenConfig(**sizes, bos_token_id=0, eos_token_id=0)).eval()
+    whole = replace(backbone(), model=decoder)
+    base = saved_backbone(whole, tmp_path / "backbone")
+    task = SequenceClassification(labels=["a", "b"])
+    adapted = get_peft_model(decoder, strategy("lora")._config(["h.1.attn.qkv_proj"]))
+    for parameter in [p for p in adapted.parameters() if p.requires_grad]:
+        parameter.data.normal_(std=0.2)
+    weights = adapter_weights(adapted, task.head(whole), task.layout(), whole)
+    assert not any("score" in name for name in weights.tensors)
+    weights.save(tmp_path / "adapter")
+    batch = batch_of(whole, TEXTS)
+    expected = adapted(**batch).last_hidden_state
+    opened = PeftModel.from_pretrained(AutoModel.from_pretrained(base), tmp_path / "adapter")
+    assert furthest(opened.eval()(**batch).last_hidden_state, expected) < 1e-5
+    plain = AutoModel.from_pretrained(base)
+    assert furthest(plain(**batch).last_hidden_state, expected) > 0.01
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_an_adapter_is_safetensors_and_json(shape: str, tmp_path: Path):
     run = trained(shape)
