@@ -114,11 +114,11 @@ def data_options(options: argparse.Namespace, path: str) -> DataOptions:
 def rows_of(options: argparse.Namespace, task: Task) -> Iterator[Row]:
     """The rows of --input, one by one. Raises DataError at the first unusable one."""
     if options.input != "-":
-        from gptasks.data.opening import check_file
+        from gptasks.data.sources import files_of
 
-        path = Path(options.input).expanduser()
-        check_file(path)
-        yield from _records(path, path.name, data_options(options, options.input), task)
+        data = data_options(options, options.input)
+        for found in files_of(data, ["test"])["test"]:
+            yield from _records(found.path, found.origin, data, task)
         return
     if sys.stdin is None:
         raise ConfigError("--input - reads the standard input, which is closed.")

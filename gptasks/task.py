@@ -57,7 +57,8 @@ class DataOptions:
     """`files`: paths; `package`: files inside a wheel or sdist of the package index."""
 
     train: Any = None
-    """A file, a list of files, or a map from label to file(s) where each file holds one class."""
+    """A file, a pattern such as `data/*.csv`, a list of these, or a map from label to these where
+    each file holds one class."""
 
     validation: Any = None
     """As `train`; without it, a share of train is cut off, duplicates together."""

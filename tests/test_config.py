@@ -114,6 +114,8 @@ def test_quotes_around_the_whole_text_are_taken_off(
     ("text", "expected"),
     [
         ("a.csv", "a.csv"),
+        ("**/[ab]*.csv", "**/[ab]*.csv"),
+        ("['[a]*.csv',b?.csv]", ["[a]*.csv", "b?.csv"]),
         ("null", None),
         ("[a.csv, 'b,c.csv', ~/d(1).csv]", ["a.csv", "b,c.csv", "~/d(1).csv"]),
         ("{pos:a.txt,neg:b.txt}", {"pos": "a.txt", "neg": "b.txt"}),

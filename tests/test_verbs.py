@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,18 @@ def test_predict_reads_every_format_and_writes_jsonl(
     assert [record["input"] for record in records(text)] == ["one, 1", "好"]
     assert "好" in text  # as it is, not as \u597d
     assert all(record["id"].startswith(f"{name}:") for record in records(text))
+
+
+def test_predict_reads_the_files_that_a_pattern_fits(run: str, tmp_path: Path) -> None:
+    (tmp_path / "b.txt").write_text("one\n", encoding="utf-8")
+    write_csv(tmp_path / "a.csv", [("two", "p")])
+    done = gptasks("predict", run, "--input", str(tmp_path / "?.*"))
+    assert [(record["id"], record["input"]) for record in records(done.out)] == [
+        ("a.csv:2", "two"),
+        ("b.txt:1", "one"),
+    ]
+    fault = "gptasks: no file fits the pattern '*.tsv' in * (it has: a.csv, b.txt, *)."
+    assert fnmatch(gptasks("predict", run, "--input", f"{tmp_path}/*.tsv").faults[0], fault)
 
 
 def test_predict_reads_other_columns_encodings_and_files_without_a_header(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import glob
 import gzip
 import io
 import itertools
+import os
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +22,10 @@ def check_file(path: Path) -> None:
     """Raise DataError unless `path` is a file, naming the nearest one in its folder."""
     try:
         if path.is_dir():
-            raise DataError(f"{path} is a folder where a file is asked for{_inside(path)}.")
+            raise DataError(
+                f"{path} is a folder where a file is asked for{_inside(path)}; name several of its"
+                f" files by a pattern, such as {path / '*.csv'}."
+            )
         if path.exists():
             return
         folder = path.parent
@@ -30,6 +35,30 @@ def check_file(path: Path) -> None:
         raise DataError(f"no file {path.name!r} in {folder.absolute()}{_inside(folder)}{near}")
     except OSError as error:
         raise DataError(f"{path} can't be read: {error.strerror or error}.") from error
+
+
+def matching(path: Path) -> list[Path]:
+    """The files that `path` names: the one of that name, else those it fits as a pattern, sorted.
+
+    In a pattern * and ? stand for letters of a name, [ab] for one of those letters, and ** for any
+    folders; hidden files are not matched. Raises DataError where there is none.
+    """
+    if os.path.exists(path) or not set("*?[") & set(str(path)):
+        check_file(path)
+        return [path]
+    folder, names = Path(), list(path.parts)
+    while os.path.exists(folder / names[0]):  # so much is no pattern, whatever signs it holds
+        folder /= names.pop(0)
+    pattern = os.path.join(*names)
+    try:
+        found = glob.glob(pattern, root_dir=folder, recursive=True)
+        there = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} can't be read: {error}.") from error
+    if paths := sorted(folder / name for name in found if (folder / name).is_file()):
+        return paths
+    has = f"it has: {listing(there, 6)}" if there else "which is empty"
+    raise DataError(f"no file fits the pattern {pattern!r} in {folder.absolute()} ({has}).")
 
 
 @contextmanager

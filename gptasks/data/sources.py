@@ -10,8 +10,8 @@ from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import Any
 
-from gptasks.data.opening import check_file
-from gptasks.errors import ConfigError, suggest
+from gptasks.data.opening import matching
+from gptasks.errors import ConfigError, DataError, suggest
 from gptasks.task import DataOptions
 
 SPLITS = ("train", "validation", "test")
@@ -42,10 +42,7 @@ class DataFile:
 
 
 def _local(data: DataOptions, wanted: Sequence[str], named: Sequence[str]) -> list[Path]:
-    paths = [_path(data, name) for name in wanted]
-    for path in paths:
-        check_file(path)
-    return paths
+    return [Path(name) for name in wanted]  # `_found` has looked for them
 
 
 def _packaged(data: DataOptions, wanted: Sequence[str], named: Sequence[str]) -> list[Path]:
@@ -80,6 +77,8 @@ def files_of(
             f"no data source '{data.source}'{near} (task.data.source={'|'.join(sources)})."
         )
     given = {split: _entries(split, getattr(data, split)) for split in SPLITS}
+    if data.source == "files":
+        given = {split: _found(data, given[split], needed=split in splits) for split in SPLITS}
     origins = _origins({_address(data, name) for entries in given.values() for _, name in entries})
     for split, entries in given.items():
         times = Counter(_address(data, name) for _, name in entries)
@@ -119,6 +118,27 @@ def _entries(split: str, value: Any) -> list[tuple[str | None, str]]:
     return entries
 
 
+def _found(
+    data: DataOptions, entries: Sequence[tuple[str | None, str]], *, needed: bool
+) -> list[tuple[str | None, str]]:
+    """The entries by their paths, a pattern being as many as it fits.
+
+    needed: whether the files must be there.
+    """
+    found = []
+    for label, name in entries:
+        # os.path leaves a ~ that it can't expand as it is; pathlib raises RuntimeError.
+        path = Path(os.path.expanduser(data.directory or "")) / os.path.expanduser(name)
+        try:
+            paths = matching(path)
+        except DataError:
+            if needed:
+                raise
+            paths = [path]
+        found += [(label, str(path)) for path in paths]
+    return found
+
+
 def _names(key: str, value: Any) -> list[str]:
     """A name, or a list of names, as a list."""
     names = [value] if isinstance(value, str | PurePath) else value
@@ -132,20 +152,15 @@ def _names(key: str, value: Any) -> list[str]:
 
 def _misshapen(key: str, value: Any) -> ConfigError:
     return ConfigError(
-        f"{key} is {value!r}; give a file, a list of files [a.csv,b.csv], or a map from label to"
-        " file(s) {good: a.txt, bad: b.txt}."
+        f"{key} is {value!r}; give a file or a pattern data/*.csv, a list of files [a.csv,b.csv],"
+        " or a map from label to file(s) {good: a.txt, bad: b.txt}."
     )
-
-
-def _path(data: DataOptions, name: str) -> Path:
-    # os.path leaves a ~ that it can't expand as it is; pathlib raises RuntimeError.
-    return Path(os.path.expanduser(data.directory or "")) / os.path.expanduser(name)
 
 
 def _address(data: DataOptions, name: str) -> str:
     """What tells one file from another: the whole path, or the member with its archives."""
     if data.source == "files":
-        return Path(os.path.abspath(_path(data, name))).as_posix()
+        return Path(os.path.abspath(name)).as_posix()
     return name.replace("!/", "/")
 
 

@@ -423,7 +423,8 @@ def test_a_missing_file_names_the_nearest_or_those_there_are(tmp_path: Path):
 def test_a_folder_in_place_of_a_file_is_an_error(tmp_path: Path):
     write(tmp_path / "a.csv", "x")
     with pytest.raises(
-        DataError, match=r"is a folder where a file is asked for \(it has: a\.csv\)"
+        DataError,
+        match=r"is a folder where a file is asked for \(it has: a\.csv\); name .*\*\.csv\.$",
     ):
         read(tmp_path)
 

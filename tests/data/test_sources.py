@@ -78,10 +78,73 @@ def test_only_the_files_of_the_splits_asked_for_must_exist(folder: Path):
         files_of(data)
 
 
+def paths(data: DataOptions, split: str = "train") -> list[str]:
+    return [str(file.path) for file in files_of(data, [split])[split]]
+
+
+def test_a_pattern_is_the_files_it_fits_in_order(folder: Path):
+    (folder / "one" / "deep").mkdir()
+    for name in ("one/deep/c.csv", "one/notes.md", ".hidden.csv", "one/.b.csv"):
+        (folder / name).write_text("text\n", "utf-8")
+    assert paths(DataOptions(train="*.csv")) == ["a.csv", "b.csv"]
+    assert paths(DataOptions(train="?.c[rs]v")) == ["a.csv", "b.csv"]
+    everywhere = ["a.csv", "b.csv", "one/a.csv", "one/deep/c.csv", "two/a.csv"]
+    assert paths(DataOptions(train="**/*.csv")) == everywhere
+    assert paths(DataOptions(train="**/*.csv", directory=str(folder / "one"))) == [
+        str(folder / "one" / "a.csv"),
+        str(folder / "one" / "deep" / "c.csv"),
+    ]
+    assert paths(DataOptions(train=["two/*.csv", str(folder / "one" / "*")])) == [
+        "two/a.csv",
+        str(folder / "one" / "a.csv"),
+        str(folder / "one" / "notes.md"),
+    ]
+    labelled = files_of(DataOptions(train={"good": "*.csv", "bad": "two/*.csv"}))["train"]
+    assert [(file.label, file.origin) for file in labelled] == [
+        ("good", "/".join(folder.parts[-1:]) + "/a.csv"),
+        ("good", "b.csv"),
+        ("bad", "two/a.csv"),
+    ]
+
+
+def test_a_name_that_is_there_is_no_pattern(folder: Path):
+    (folder / "set[1]*").mkdir()
+    for name in ("a[b].csv", "set[1]*/a.csv", "set[1]*/x.csv"):
+        (folder / name).write_text("text\n", "utf-8")
+    assert paths(DataOptions(train="a[b].csv")) == ["a[b].csv"]
+    assert paths(DataOptions(train="set[1]*/[xy].csv")) == ["set[1]*/x.csv"]
+    assert paths(DataOptions(train="a[[]b].csv")) == ["a[b].csv"]
+
+
+def test_a_pattern_that_fits_nothing_says_what_is_there(folder: Path):
+    (folder / "one" / "deep").mkdir()
+    with pytest.raises(
+        DataError,
+        match=r"no file fits the pattern 'z\*\.jsonl' in .*one \(it has: a\.csv, deep/\)\.$",
+    ):
+        paths(DataOptions(train="one/z*.jsonl"))
+    (folder / "void").mkdir()
+    with pytest.raises(DataError, match=r"'\*' in .*void \(which is empty\)\.$"):
+        paths(DataOptions(train="void/*"))
+    with pytest.raises(DataError, match=r"'on\*' in .* \(it has"):  # folders are no files
+        paths(DataOptions(train="on*"))
+    with pytest.raises(DataError, match=r"'\*/b/c\.csv' in "):
+        paths(DataOptions(train=f"{folder}/*/b/c.csv"))
+    # Of a split that is not asked for nothing need be there.
+    assert list(files_of(DataOptions(train="*.jsonl", test="a.csv"), ["test"])) == ["test"]
+    with pytest.raises(DataError, match=r"a\* can't be read: embedded null byte\.$"):
+        paths(DataOptions(train="x\0/a*"))
+
+
+def test_a_file_that_two_patterns_fit_is_named_twice(folder: Path):
+    with pytest.raises(ConfigError, match=r"train names a\.csv twice; name each file once"):
+        paths(DataOptions(train=["*.csv", "a.*"]))
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (3, r"task\.data\.train is 3; give a file, a list of files \[a\.csv,b\.csv\], or a map"),
+        (3, r"task\.data\.train is 3; give a file or a pattern data/\*\.csv, a list of files \[a"),
         ("", r"task\.data\.train is ''; give a file"),
         ([], r"task\.data\.train is \[\]; give a file"),
         ({}, r"task\.data\.train is \{\}; give a file"),
