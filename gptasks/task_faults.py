@@ -17,12 +17,12 @@ def task_faults(values: Mapping[str, Any]) -> list[str]:
     """
     faults = []
     if values.get("metrics") == []:
-        faults.append(f"task.metrics is empty; name one or more of {listing(NAMES)}")
+        faults.append(f"task.metrics is empty; name one or more of {listing(NAMES, limit=40)}")
     named = [("metrics", name) for name in values.get("metrics", [])]
     named += [("select", values["select"])] if "select" in values else []
     for key, name in named:
         if name not in NAMES:
-            near = suggest(name, NAMES) or f"; there are {listing(NAMES)}"
+            near = suggest(name, NAMES) or f"; there are {listing(NAMES, limit=40)}"
             faults.append(f"task.{key}: no metric '{name}'{near}")
     for label, count in Counter(values.get("labels", [])).items():
         if count > 1:

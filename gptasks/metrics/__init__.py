@@ -27,6 +27,13 @@ _CLASSES = {
     "auroc": ("gptasks.metrics.probability", "AUROC"),
     "log_loss": ("gptasks.metrics.probability", "LogLoss"),
     "ece": ("gptasks.metrics.probability", "ECE"),
+    "entity_precision": ("gptasks.metrics.tagging", "EntityPrecision"),
+    "entity_recall": ("gptasks.metrics.tagging", "EntityRecall"),
+    "entity_f1": ("gptasks.metrics.tagging", "EntityF1"),
+    "entity_precision_conll": ("gptasks.metrics.tagging", "EntityPrecisionConll"),
+    "entity_recall_conll": ("gptasks.metrics.tagging", "EntityRecallConll"),
+    "entity_f1_conll": ("gptasks.metrics.tagging", "EntityF1Conll"),
+    "token_accuracy": ("gptasks.metrics.tagging", "TokenAccuracy"),
 }
 _LOWER_IS_BETTER = frozenset({"log_loss", "ece"})
 

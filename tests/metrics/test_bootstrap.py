@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 import sklearn.metrics as reference
+from metric_families import OF_CLASSES
 
 from gptasks.errors import ConfigError
-from gptasks.metrics import NAMES, bootstrap, point, score_all
+from gptasks.metrics import bootstrap, point, score_all
 from gptasks.metrics.bootstrap import estimate, group_sums, interval, resample_weights
 from gptasks.task import Prediction
 
@@ -53,11 +54,11 @@ def test_intervals_are_those_of_a_plain_loop_over_the_same_draws(n, count):
         Prediction(str(value), dict(zip(labels, row, strict=True)))
         for value, row in zip(said, matrix.tolist(), strict=True)
     ]
-    scores = score_all(NAMES, predictions, truth.tolist(), labels, seed=7, resamples=60)
+    scores = score_all(OF_CLASSES, predictions, truth.tolist(), labels, seed=7, resamples=60)
 
     draws = np.random.default_rng(7)
     resampled = [draws.integers(0, n, n) for _ in range(60)]
-    for name in NAMES:
+    for name in OF_CLASSES:
         values = np.array([naive(name, said[d], truth[d], matrix[d], labels) for d in resampled])
         low, high = np.nanpercentile(values, [2.5, 97.5])
         assert scores[name].low == pytest.approx(low, abs=1e-12), name

@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 import sklearn.metrics as reference
+from metric_families import OF_CLASSES
 
 from gptasks.errors import DataError
-from gptasks.metrics import NAMES, is_better_higher, point, score_all
+from gptasks.metrics import is_better_higher, point, score_all
 from gptasks.task import Prediction
 
 CHANCE = {"accuracy": 1 / 3, "f1_macro": 1 / 3, "f1_weighted": 1 / 3, "matthews": 0.0, "auroc": 0.5}
@@ -67,7 +68,7 @@ def test_auroc_counts_ties_as_scikit_learn_does():
     assert value == pytest.approx(reference.roc_auc_score(truth, scores), abs=1e-12)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OF_CLASSES)
 def test_gold_against_gold_is_the_best_there_is(name):
     labels = labels_of(3)
     truth = labels * 20
@@ -108,9 +109,9 @@ def test_shuffled_gold_is_as_badly_calibrated_as_it_is_sure_and_wrong():
 def test_the_order_of_the_labels_changes_nothing():
     truth, predictions, _ = example(150, 4, seed=5)
     labels = labels_of(4)
-    one = score_all(NAMES, predictions, truth, labels, resamples=40)
-    other = score_all(NAMES, predictions, truth, labels[::-1], resamples=40)
-    for name in NAMES:
+    one = score_all(OF_CLASSES, predictions, truth, labels, resamples=40)
+    other = score_all(OF_CLASSES, predictions, truth, labels[::-1], resamples=40)
+    for name in OF_CLASSES:
         assert one[name].signature == other[name].signature
         assert one[name].as_json() == pytest.approx(other[name].as_json(), abs=1e-12), name
 
@@ -238,13 +239,13 @@ def test_ece_agrees_with_accuracy_where_all_classes_tie():
 # -- what can't be scored -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OF_CLASSES)
 def test_no_examples_are_refused(name):
     with pytest.raises(DataError, match=f"metric '{name}' got no examples"):
         score_all([name], [], [], ["a", "b"])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OF_CLASSES)
 def test_lists_of_different_length_are_refused(name):
     with pytest.raises(DataError, match=f"metric '{name}' .* got 1 predictions, 2 references"):
         score_all([name], plain("a"), ["a", "b"], ["a", "b"])
@@ -259,7 +260,7 @@ def test_missing_scores_name_the_metric_and_the_row(name):
         point(name, some, ["a", "b"], ["a", "b"])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OF_CLASSES)
 def test_a_reference_that_is_no_label_is_refused(name):
     _, predictions, _ = example(2, 2, seed=0)
     with pytest.raises(

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from metric_families import OF_CLASSES, OF_TAGS
 
 from gptasks.errors import ConfigError, DataError, PluginError
 from gptasks.metrics import (
@@ -64,7 +65,7 @@ def test_an_unknown_name_gets_the_nearest_and_the_list():
         check_names(["acuracy", "ece", "zzz"], "task.metrics")
     assert str(caught.value) == (
         "task.metrics: no metric 'acuracy'; did you mean 'accuracy'? no metric 'zzz'. "
-        "There are: accuracy, f1_macro, f1_weighted, matthews, auroc, log_loss, ece"
+        f"There are: {', '.join(NAMES)}"
     )
 
 
@@ -82,6 +83,10 @@ def test_the_light_table_agrees_with_the_class(name):
 
 def test_lower_is_better_for_losses_and_errors_only():
     assert [name for name in NAMES if not is_better_higher(name)] == ["log_loss", "ece"]
+
+
+def test_every_metric_has_a_family():
+    assert {*OF_CLASSES, *OF_TAGS} == set(NAMES)
 
 
 def test_an_unknown_class_is_refused():
