@@ -19,7 +19,7 @@ LEVELS: dict[str, int] = {
     **dict.fromkeys(["errors", "_wheel"], 0),
     **dict.fromkeys(
         ["task", "options", "fields", "schema", "yamlfile", "runtime", "cache", "progress",
-         "tags"], 1,
+         "tags", "words"], 1,
     ),
     **dict.fromkeys(
         ["tokenizer", "backbone", "model", "pretrained", "saved_model", "strategies", "data",
@@ -43,6 +43,7 @@ PLACES: dict[str, set[str]] = {
     "accelerate": {"training", "evaluation"},
     "evaluate": {"metrics"},
     "datasets": {"metrics"},
+    "rouge_score": {"metrics"},
     "sklearn": {"tasks", "metrics"},
     "wandb": {"tracking"},
     "hydra": {"config"},
@@ -64,6 +65,7 @@ AT_ONCE: dict[str, set[str]] = {
     "peft": set(),
     "accelerate": set(),
     "wandb": set(),
+    "rouge_score": set(),
     "sklearn": set(),
     "huggingface_hub": set(),
     "unearth": set(),

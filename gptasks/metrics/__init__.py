@@ -34,6 +34,10 @@ _CLASSES = {
     "entity_recall_conll": ("gptasks.metrics.tagging", "EntityRecallConll"),
     "entity_f1_conll": ("gptasks.metrics.tagging", "EntityF1Conll"),
     "token_accuracy": ("gptasks.metrics.tagging", "TokenAccuracy"),
+    "rouge1": ("gptasks.metrics.overlap", "Rouge1"),
+    "rouge2": ("gptasks.metrics.overlap", "Rouge2"),
+    "rougeL": ("gptasks.metrics.overlap", "RougeL"),
+    "rougeLsum": ("gptasks.metrics.overlap", "RougeLsum"),
 }
 _LOWER_IS_BETTER = frozenset({"log_loss", "ece"})
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from gptasks.task import Prediction
-
-UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
-"""Scripts written without spaces, where words can't be had by splitting: Thai, Lao, Myanmar, Khmer,
-Japanese, Chinese."""
+from gptasks.words import UNSPACED
 
 STRENGTHS = (1.0, 3.0, 10.0, 30.0)
 """Inverse regularisation C to choose from; on 7,400 movie snippets validation chose 30."""

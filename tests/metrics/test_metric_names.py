@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from metric_families import OF_CLASSES, OF_TAGS
+from metric_families import OF_CLASSES, OF_TAGS, OF_TEXTS
 
 from gptasks.errors import ConfigError, DataError, PluginError
 from gptasks.metrics import (
@@ -86,7 +86,7 @@ def test_lower_is_better_for_losses_and_errors_only():
 
 
 def test_every_metric_has_a_family():
-    assert {*OF_CLASSES, *OF_TAGS} == set(NAMES)
+    assert {*OF_CLASSES, *OF_TAGS, *OF_TEXTS} == set(NAMES)
 
 
 def test_an_unknown_class_is_refused():

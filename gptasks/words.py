@@ -1,0 +1,40 @@
+"""Words of a text in any script, also in those that write none apart."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+UNSPACED = re.compile(
+    "["
+    "\u0e00-\u0eff"  # Thai, Lao
+    "\u1000-\u109f\uaa60-\uaa7f"  # Myanmar
+    "\u1780-\u17ff"  # Khmer
+    "\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3038-\u303c"  # Chinese numerals, marks of repetition
+    "\u3040-\u312f\u31f0-\u31ff\uff66-\uff9f"  # Japanese kana, bopomofo
+    "\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Chinese characters
+    "]"
+)
+"""Scripts written without spaces, where words can't be had by splitting: Thai, Lao, Myanmar, Khmer,
+Japanese, Chinese."""
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, in order: runs of letters and digits, and nothing else of it.
+
+    A letter of `UNSPACED` is a word by itself. A letter keeps the marks that stand on it, so that
+    Hindi and Thai are not cut at their vowel signs.
+
+    >>> words("GPT-2, für 12 Sätze: 第3行")
+    ['GPT', '2', 'für', '12', 'Sätze', '第', '3', '行']
+    """
+    return _word().findall(text)
+
+
+@cache
+def _word() -> Any:
+    import regex  # `re` knows no marks
+
+    letter, unspaced = r"[\p{L}\p{N}]\p{M}*", UNSPACED.pattern
+    return regex.compile(rf"(?={unspaced}){letter}|(?:(?!{unspaced}){letter})+")
