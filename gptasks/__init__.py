@@ -19,6 +19,7 @@ from gptasks.errors import (
 from gptasks.hookspecs import hookimpl
 from gptasks.task import CONTRACT, DataOptions, Layout, Prediction, Probe, ProbeFit, Row, Task
 from gptasks.tasks.sequence_classification import SequenceClassification
+from gptasks.tasks.token_classification import TokenClassification
 
 if TYPE_CHECKING:
     from gptasks.api import Run, load, train
@@ -40,6 +41,7 @@ __all__ = [
     "RunError",
     "SequenceClassification",
     "Task",
+    "TokenClassification",
     "TrainingError",
     "hookimpl",
     "load",

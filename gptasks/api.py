@@ -172,6 +172,7 @@ class Run:
             self.task,
             self.model,
             encode_rows(self.task, rows, backbone.tokenizer).windows,
+            rows,
             pad_id=backbone.tokenizer.pad_id,
             batch_tokens=forward_tokens(backbone.device, self.config.trainer.batch_tokens),
             device=backbone.device,

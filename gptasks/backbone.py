@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -35,12 +35,15 @@ class Backbone:
 
     model: ids (B, T) to hidden states (B, T, D); the class `AutoModel` gives.
     name: how users chose it; source: where it came from, for the record.
+    unembedding: final hidden states (B, T, D) to a logit for every token of the vocabulary (the
+    language-model head, often the embeddings themselves); None where it came without.
     """
 
     model: PreTrainedModel
     tokenizer: Tokenizer
     name: str
     source: str
+    unembedding: nn.Module | None = None
 
     @property
     def hidden_size(self) -> int:
@@ -110,7 +113,7 @@ class Backbone:
             raise BackboneError(
                 f"layer {layer} is not in backbone {self.name!r}; it has layers 1 to {self.layers}."
             )
-        return Backbone(self._decoder(0, layer), self.tokenizer, self.name, self.source)
+        return replace(self, model=self._decoder(0, layer))
 
     def piece(self, start: int, stop: int, *, is_top: bool = False) -> nn.Module:
         """The layers start..stop-1 as a decoder of their own; shares the weights.
@@ -128,6 +131,28 @@ class Backbone:
             if hasattr(piece, "drop"):  # GPT-2's dropout of embeddings belongs below layer 1
                 piece.drop = nn.Identity()
         return piece
+
+    def attending(self, *, two_way: bool) -> Backbone:
+        """The backbone whose tokens read the whole text (`two_way`) or what stands before them.
+
+        Kept in the configuration, so that plain transformers reads it so, too; shares the weights.
+        Raises BackboneError for a decoder that reads in one direction all the same.
+        """
+        model = self._decoder(0, self.layers)
+        model.config.is_causal = not two_way
+        read = replace(self, model=model)
+        if two_way and not read._sees_ahead():
+            raise BackboneError(
+                f"backbone {self.name!r} is a {type(self.model).__name__}, which can't read in "
+                "both directions; set task.attention=causal, or take a decoder such as GPT-2, "
+                "Llama, Qwen3 or GPT-NeoX."
+            )
+        return read
+
+    def own_parameters(self) -> list[nn.Parameter]:
+        """All weights that the backbone comes with, its map back to words included."""
+        words = [] if self.unembedding is None else list(self.unembedding.parameters())
+        return [*self.model.parameters(), *words]
 
     @property
     def norm(self) -> nn.Module:
@@ -190,6 +215,20 @@ class Backbone:
                 f"backbone {self.name!r} has embeddings for {rows:,} tokens, but its tokenizer "
                 f"gives ids up to {highest:,}: they do not belong together."
             )
+
+    def _sees_ahead(self) -> bool:
+        """Whether the first of a few ids is read differently when the last one changes."""
+        import torch
+
+        ids = torch.arange(8, device=self.device).unsqueeze(0) % self.model.config.vocab_size
+        other = ids.clone()
+        other[0, -1] = 0
+        with torch.no_grad():
+            first, second = (
+                self.cut(1).model(i, attention_mask=torch.ones_like(i), use_cache=False)
+                for i in (ids, other)
+            )
+        return not torch.equal(first.last_hidden_state[0, 0], second.last_hidden_state[0, 0])
 
     def _tried(self, split: int) -> torch.Tensor:
         """Final states of a few ids, (1, T, D), the layers above `split` run apart."""

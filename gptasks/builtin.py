@@ -14,5 +14,6 @@ if TYPE_CHECKING:
 def register_tasks() -> list[type[Task]]:
     """The kinds under `gptasks.tasks`."""
     from gptasks.tasks.sequence_classification import SequenceClassification
+    from gptasks.tasks.token_classification import TokenClassification
 
-    return [SequenceClassification]
+    return [SequenceClassification, TokenClassification]

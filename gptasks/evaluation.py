@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gptasks.data.batching import collate, sorted_batches
 from gptasks.data.encoding import Window
 from gptasks.errors import DataError
-from gptasks.metrics import Score, point, score_all
+from gptasks.metrics import LOSS, Score, point, score_all
 from gptasks.progress import Progress
 from gptasks.task import Prediction, Row, Task
 from gptasks.tracking.tracker import plain
@@ -28,6 +29,7 @@ def predict_windows(
     task: Task,
     model: nn.Module,
     windows: Sequence[Window],
+    rows: Sequence[Row],
     *,
     pad_id: int,
     batch_tokens: int,
@@ -35,7 +37,7 @@ def predict_windows(
     what: str = "",
     accelerator: Accelerator | None = None,
 ) -> list[Prediction]:
-    """One prediction per row, in the order of the rows; windows of a row are merged by the task.
+    """One prediction for each of `rows` that has windows, in their order; the task merges them.
 
     Each process of `accelerator` takes its share of the batches; all get every prediction.
     """
@@ -59,14 +61,48 @@ def predict_windows(
     parts: dict[int, list[Prediction]] = defaultdict(list)
     for i, prediction in sorted(found, key=lambda pair: pair[0]):
         parts[windows[i]["row"]].append(prediction)
-    return [task.merge(parts[row]) for row in sorted(parts)]
+    return [task.merge(rows[row], parts[row]) for row in sorted(parts)]
+
+
+def mean_loss(
+    task: Task,
+    model: nn.Module,
+    windows: Sequence[Window],
+    *,
+    pad_id: int,
+    batch_tokens: int,
+    accelerator: Accelerator,
+) -> float:
+    """The task's loss, summed over all targets of `windows` and divided by their number.
+
+    Each process takes its share of the batches; all get the same number.
+    """
+    import torch
+    from accelerate.utils import gather_object
+
+    batches = sorted_batches([len(window["input_ids"]) for window in windows], batch_tokens)
+    parts = []
+    with torch.inference_mode():
+        for batch in batches[accelerator.process_index :: accelerator.num_processes]:
+            data = collate([windows[i] for i in batch], pad_id, accelerator.device)
+            loss, targets = task.loss(model(data), data)
+            parts.append((float(loss), targets))
+    if accelerator.num_processes > 1:
+        parts = gather_object(parts)
+    losses, counts = zip(*parts, strict=True)
+    return math.fsum(losses) / max(1, sum(counts))
+
+
+def sampled(n: int, most: int | None) -> list[int]:
+    """At most `most` of the numbers below n, spread evenly; all of them without a limit."""
+    return list(range(n)) if most is None or most >= n else [i * n // most for i in range(most)]
 
 
 def quick_scores(
     task: Task, predictions: Sequence[Prediction], references: Sequence[Any]
 ) -> dict[str, float]:
     """The metric that selects and the headline metric, without intervals."""
-    names = dict.fromkeys([task.select, task.metrics[0]])
+    names = [name for name in dict.fromkeys([task.select, task.metrics[0]]) if name != LOSS]
     return {name: point(name, predictions, references, task.labels) for name in names}
 
 
@@ -84,10 +120,12 @@ def full_scores(
     )
 
 
-def warn_if_constant(predictions: Sequence[Prediction], references: Sequence[Any]) -> bool:
-    """Say so when every prediction is the same though the references are not."""
-    said = {json.dumps(p.value, default=str) for p in predictions}
-    if len(said) > 1 or len({json.dumps(r, default=str) for r in references}) < 2:
+def warn_if_constant(
+    task: Task, predictions: Sequence[Prediction], references: Sequence[Any]
+) -> bool:
+    """Say so when every answer is the same though the references are not."""
+    said = _said(task, [prediction.value for prediction in predictions])
+    if len(said) > 1 or len(_said(task, references)) < 2:
         return False
     logger.warning(
         "the model answers %s to all %d rows: it has learnt nothing. Train longer or with a higher "
@@ -98,11 +136,18 @@ def warn_if_constant(predictions: Sequence[Prediction], references: Sequence[Any
     return True
 
 
+def _said(task: Task, values: Sequence[Any]) -> set[str]:
+    """The different classes among `values`, or the different values of a task without classes."""
+    return {
+        json.dumps(said, default=str) for value in values for said in task.classes(value) or [value]
+    }
+
+
 def write_predictions(
     path: Path, task: Task, rows: Sequence[Row], predictions: Sequence[Prediction]
 ) -> None:
-    """One JSON object a row: id, input, prediction, reference, scores; a score that is no number
-    is null."""
+    """One JSON object a row: id, input, prediction, reference, scores, and details where there are
+    any; a score that is no number is null."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
     # Half a surrogate pair, which UTF-8 has no bytes for, becomes JSON's own escape of it.
@@ -123,6 +168,7 @@ def records(
             "prediction": prediction.value,
             "reference": task.reference(row),
             "scores": dict(prediction.scores),
+            **({"details": dict(prediction.details)} if prediction.details else {}),
         }
 
 
@@ -136,11 +182,13 @@ def references_of(task: Task, rows: Sequence[Row]) -> list[Any]:
 
 
 def confusion(
-    labels: Sequence[str], predictions: Sequence[Prediction], references: Sequence[Any]
+    task: Task, predictions: Sequence[Prediction], references: Sequence[Any]
 ) -> list[list[int]]:
-    """Counts by reference (rows) and prediction (columns), in the order of `labels`."""
-    place: Mapping[Any, int] = {label: i for i, label in enumerate(labels)}
-    matrix = [[0] * len(labels) for _ in labels]
+    """Counts by reference (rows) and prediction (columns), in the order of the task's labels."""
+    place: Mapping[Any, int] = {label: i for i, label in enumerate(task.labels)}
+    matrix = [[0] * len(place) for _ in place]
     for prediction, reference in zip(predictions, references, strict=True):
-        matrix[place[reference]][place[prediction.value]] += 1
+        pairs = zip(task.classes(reference), task.classes(prediction.value), strict=True)
+        for expected, predicted in pairs:
+            matrix[place[expected]][place[predicted]] += 1
     return matrix

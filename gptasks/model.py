@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -50,6 +50,12 @@ class Model(nn.Module):
         """Logits: (B, K) or (B, T, K) by the task's pooling; float32."""
         hidden = decode(self.top, batch, self.states(batch))
         return self.read(hidden, batch)
+
+    def generate(self, prompts: Sequence[Sequence[int]], **settings: Any) -> list[list[int]]:
+        """The tokens that follow each prompt; see `gptasks.generation.generate`."""
+        from gptasks.generation import generate
+
+        return generate(self, prompts, **settings)
 
     def read(self, hidden: Tensor, batch: Mapping[str, Any]) -> Tensor:
         """The head's logits on final hidden states (B, T, D); float32."""

@@ -41,19 +41,27 @@ def load_backbone(
     from gptasks.backbone import Backbone
     from gptasks.tokenizer import Tokenizer
 
-    model: Any  # transformers' annotations of `to` do not hold for its models
+    whole: Any  # transformers' annotations of `to` do not hold for its models
     with quiet_transformers():
         if options.source == "random":
-            model, tokenizer, origin = _random(options)
-            model = model.to(dtype)
+            whole, tokenizer, origin = _random(options)
+            whole, has_words = whole.to(dtype), True
         else:
             place, origin = locate(options, name)
-            model, tokenizer = _open(place, options, name, dtype)
-    model = model.to(device).eval().requires_grad_(False)
+            whole, tokenizer, has_words = _open(place, options, name, dtype)
+    whole = whole.to(device).eval().requires_grad_(False)
+    unembedding = whole.get_output_embeddings()
+    model = whole if unembedding is None else getattr(whole, whole.base_model_prefix)
     # On a processor the plain formula beats the fused kernel for short texts.
     if device.type == "cpu":
         model.config._attn_implementation = "eager"
-    backbone = Backbone(model, Tokenizer.prepared(tokenizer).without_words(), name, origin)
+    backbone = Backbone(
+        model,
+        Tokenizer.prepared(tokenizer).without_words(),
+        name,
+        origin,
+        unembedding if has_words else None,
+    )
     with quiet_transformers():
         backbone.check()
     return backbone
@@ -205,8 +213,10 @@ def _convert(gguf: Path, folder: Path) -> None:
 
 def _open(
     place: str, options: BackboneOptions, name: str, dtype: torch.dtype
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    from transformers import AutoModel, AutoTokenizer
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, bool]:
+    """The model, as a language model where its architecture is one; its tokenizer; and whether the
+    map from its states to words came with it."""
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
 
     common: dict[str, Any] = {"trust_remote_code": options.trust_remote_code}
     if options.source == "hub":
@@ -219,7 +229,14 @@ def _open(
         what = f"the tokenizer of backbone {place}"
         tokenizer = AutoTokenizer.from_pretrained(place, **common)
         what = f"backbone {place}"
-        model, report = AutoModel.from_pretrained(
+        config = AutoConfig.from_pretrained(place, **common)
+        is_language_model = type(
+            config
+        ) in AutoModelForCausalLM._model_mapping or "AutoModelForCausalLM" in getattr(
+            config, "auto_map", {}
+        )
+        opener: Any = AutoModelForCausalLM if is_language_model else AutoModel
+        model, report = opener.from_pretrained(
             place,
             dtype=dtype,
             use_safetensors=True,
@@ -239,8 +256,11 @@ def _open(
             advice = "; read that code, and if you trust it set backbone.trust_remote_code=true"
         fault = first_line(error).rstrip(" .:")
         raise BackboneError(f"{what} can't be opened: {fault}{advice}.") from error
-    check_loaded(report, what, BackboneError)
-    return model, tokenizer
+    # A model saved for another task comes without the map to words, which only some tasks need.
+    prefix = f"{model.base_model_prefix}." if is_language_model else ""
+    missing = {name for name in report["missing_keys"] if name.startswith(prefix)}
+    check_loaded({**report, "missing_keys": missing}, what, BackboneError)
+    return model, tokenizer, is_language_model and len(missing) == len(report["missing_keys"])
 
 
 def check_loaded(report: Mapping[str, Any], what: str, fault: type[GptasksError]) -> None:
@@ -266,7 +286,7 @@ def _random(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, str]:
     """A small decoder with random weights over bytes, for trying things out offline."""
     import torch
-    from transformers import AutoModel, GPT2Config, LlamaConfig
+    from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig
 
     tokenizer = _byte_tokenizer(with_pad=options.shape == "llama")
     shared: dict[str, Any] = {
@@ -291,7 +311,7 @@ def _random(
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
-        model = AutoModel.from_config(config)
+        model = AutoModelForCausalLM.from_config(config)
         with torch.no_grad():  # weights of 0.02 leave every state alike; spread them to tell texts
             for parameter in model.parameters():
                 if parameter.dim() > 1:

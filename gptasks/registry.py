@@ -251,7 +251,7 @@ def check_choice(kind: type, values: Mapping[str, Any], where: str) -> list[str]
     Beside the types that schema checks, a task's metrics have to exist and its labels to differ.
     """
     faults = check(kind, values, where)
-    return faults or (task_faults(values) if issubclass(kind, Task) else [])
+    return faults or (task_faults(values, kind) if issubclass(kind, Task) else [])
 
 
 def build_task(values: Mapping[str, Any], registry: Registry, name: str | None = None) -> Task:
@@ -269,7 +269,7 @@ def build_task(values: Mapping[str, Any], registry: Registry, name: str | None =
     kind = registry.kind("task", kind_name)
     origin = next((p.origin for p, cls in registry.classes if cls is kind), "")
     task: Task = build(kind, given, f"task '{name}' ({origin})", internal=True)
-    faults = task_faults(vars(task))
+    faults = task_faults(vars(task), kind)
     if faults:
         raise ConfigError("\n".join(faults))
     return task

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gptasks.errors import RunError
 from gptasks.pretrained import check_loaded, first_line, quiet_transformers
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import GenerationConfig, PretrainedConfig, PreTrainedModel
 
     from gptasks.backbone import Backbone
     from gptasks.model import Model
@@ -46,8 +47,11 @@ def save_model(folder: Path, task: Task, backbone: Backbone, head: nn.Module) ->
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with quiet_transformers():
-            whole = _assembled(task.layout(), backbone, head)
+            layout = task.layout()
+            whole = assembled(layout, backbone, head)
             if whole is not None:
+                if layout is not None and layout.generation is not None:
+                    whole.generation_config = generation_config(backbone, layout.generation)
                 whole.save_pretrained(folder)
             else:
                 _save_apart(folder, backbone, head)
@@ -66,8 +70,11 @@ def is_plain(folder: Path) -> bool:
     return not (folder / HEAD).exists()
 
 
-def plain_model(layout: Layout | None, config: PretrainedConfig) -> PreTrainedModel | None:
-    """The layout's plain class for a decoder of this configuration, its weights without memory.
+def plain_model(
+    layout: Layout | None, config: PretrainedConfig
+) -> tuple[PreTrainedModel, str] | None:
+    """The layout's plain class for a decoder of this configuration, its weights without memory,
+    and the attribute that holds its head.
 
     None where the layout, or the architecture, has no such class.
     """
@@ -84,7 +91,13 @@ def plain_model(layout: Layout | None, config: PretrainedConfig) -> PreTrainedMo
         setattr(settings, key, value)
     with torch.device("meta"):
         hf: PreTrainedModel = plain(settings)
-    return hf if hasattr(hf, layout.head_name) else None
+    name = head_name(layout, hf)
+    return None if name is None else (hf, name)
+
+
+def head_name(layout: Layout, hf: PreTrainedModel) -> str | None:
+    """The attribute of a plain model that holds the head; None where it has none of its names."""
+    return next((name for name in layout.head_names if hasattr(hf, name)), None)
 
 
 def load_model(folder: Path, task: Task, runtime: Runtime) -> Model:
@@ -124,7 +137,7 @@ def load_model(folder: Path, task: Task, runtime: Runtime) -> Model:
         decoder.config._attn_implementation = "eager"
     backbone = Backbone(decoder, Tokenizer.prepared(tokenizer), str(folder), str(folder))
     if layout:
-        head = getattr(hf, layout.head_name)
+        head = getattr(hf, head_name(layout, hf) or "")
     else:
         head = task.head(backbone)
         try:
@@ -132,24 +145,40 @@ def load_model(folder: Path, task: Task, runtime: Runtime) -> Model:
         except (OSError, RuntimeError, ValueError, SafetensorError) as error:
             fault = first_line(error).rstrip(" .:")
             raise RunError(f"{folder / HEAD} does not fit: {fault}; {ADVICE}") from error
-    head = head.to(runtime.device, torch.float32).requires_grad_(False)
+    # A copy: where a head shares its weights with the embeddings, those keep their format.
+    head = copy.deepcopy(head).to(runtime.device, torch.float32).requires_grad_(False)
     return Model(task, backbone, head).eval()
 
 
-def _assembled(
-    layout: Layout | None, backbone: Backbone, head: nn.Module
-) -> PreTrainedModel | None:
-    """The layout's plain class around the modules there are; copies no weight but the head's.
+def assembled(layout: Layout | None, backbone: Backbone, head: nn.Module) -> PreTrainedModel | None:
+    """The layout's plain class around the modules there are; copies no weight but the head's, and
+    that only where it is not the embeddings'.
 
     None where there is no such class.
     """
-    hf = plain_model(layout, backbone.model.config)
-    if layout is None or hf is None:
+    found = plain_model(layout, backbone.model.config)
+    if found is None:
         return None
+    hf, name = found
     setattr(hf, hf.base_model_prefix, backbone.model)
-    setattr(hf, layout.head_name, copy.deepcopy(head).to(backbone.dtype))
+    embeddings = hf.get_input_embeddings().weight
+    if any(parameter is embeddings for parameter in head.parameters()):
+        hf.tie_weights()
+    else:
+        setattr(hf, name, copy.deepcopy(head).to(backbone.dtype))
     backbone.model.config = hf.config
     return hf
+
+
+def generation_config(backbone: Backbone, settings: Mapping[str, Any]) -> GenerationConfig:
+    """Settings of text generation, with the backbone's own special tokens."""
+    from transformers import GenerationConfig
+
+    return GenerationConfig(
+        **settings,
+        eos_token_id=backbone.tokenizer.end_id,
+        pad_token_id=backbone.tokenizer.pad_id,
+    )
 
 
 def _save_apart(folder: Path, backbone: Backbone, head: nn.Module) -> None:

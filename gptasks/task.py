@@ -43,10 +43,12 @@ class Prediction:
 
     value: the answer, of the same type as `Task.reference` gives (a label, a text, spans).
     scores: name to number; for a classifier every class' probability, summing to 1.
+    details: what else there is to show of it, as JSON holds it, such as spans of characters.
     """
 
     value: Any
     scores: Mapping[str, float] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -110,17 +112,33 @@ class Task(ABC):
     name: ClassVar[str] = ""
     """What `task=<name>` or `kind: <name>` selects."""
 
+    answer: ClassVar[str] = "label"
+    """What a prediction's value is, and so which metrics can score it: `label`; `tags`, a list with
+    a label for each word; or `text`."""
+
+    two_way: ClassVar[bool] = False
+    """Whether every token reads the whole window, and not only what stands before it. A kind may
+    answer it by a property."""
+
     data: DataOptions = field(default_factory=DataOptions)
     """Where the rows come from."""
 
     metrics: list[str] = field(default_factory=list)
     """Names of the metrics to report, the first being the one shown as the headline."""
 
-    select: str = ""
-    """The metric that chooses the best model, on validation; never on test."""
+    select: str = "loss"
+    """The metric that chooses the best model, on validation; never on test. `loss` is the mean loss
+    of a target, which needs no predictions and is the least noisy."""
+
+    validation_rows: int | None = field(default=None, metadata={"minimum": 1})
+    """Most validation rows that are predicted while training, spread evenly over them; null is all.
+    The loss is always that of all, and so are the scores at the end."""
 
     max_length: int = field(default=512, metadata={"minimum": 1})
     """Most tokens of one window; longer texts are cut and counted."""
+
+    max_lost: float = field(default=1.0, metadata={"minimum": 0.0, "maximum": 1.0})
+    """Largest share of a split's tokens, in [0, 1], that cutting may take; more ends the run."""
 
     labels: list[str] = field(default_factory=list)
     """The classes in order; left empty, they are read off the training rows, sorted."""
@@ -167,8 +185,9 @@ class Task(ABC):
         """One or more windows of a row.
 
         Each is {"input_ids": [int], ...}: a key named `label` or `labels` carries the targets
-        where the row has any, `lost` the number of tokens cut away; others are carried along.
-        The keys `row` and `states` are the framework's own.
+        where the row has any, `lost` the number of tokens cut away and `lost_targets` that of
+        targets among them; others are carried along. The keys `row` and `states` are the
+        framework's own.
         """
 
     # -- model ----------------------------------------------------------------------------
@@ -179,7 +198,8 @@ class Task(ABC):
 
     @abstractmethod
     def pool(self, hidden: Tensor, batch: Mapping[str, Any]) -> Tensor:
-        """The states the head reads: hidden (B, T, D) to (B, D), or as it is to (B, T, D)."""
+        """The states the head reads: of hidden (B, T, D) one a text, (B, D); those that have a
+        target, (N, D); or all, (B, T, D)."""
 
     @abstractmethod
     def loss(self, logits: Tensor, batch: Mapping[str, Any]) -> tuple[Tensor, int]:
@@ -191,9 +211,10 @@ class Task(ABC):
 
     @abstractmethod
     def predict(self, model: Any, batch: Mapping[str, Any]) -> list[Prediction]:
-        """One prediction, with scores, per window; `model(batch)` gives the logits."""
+        """One prediction, with scores, per window. `model(batch)` gives the logits;
+        `model.generate(prompts, …)` the tokens that follow prompts, lists of ids."""
 
-    def merge(self, parts: Sequence[Prediction]) -> Prediction:
+    def merge(self, row: Row, parts: Sequence[Prediction]) -> Prediction:
         """The prediction of a row from those of its windows, in order."""
         return parts[0]
 
@@ -208,6 +229,15 @@ class Task(ABC):
     ) -> dict[str, list[Prediction]]:
         """Simple answers to `test` that a model has to beat, by name, learnt without looking at
         the test rows' references."""
+        return {}
+
+    def classes(self, value: Any) -> Sequence[str]:
+        """The classes that a value (of a prediction or a reference) names, one for each thing
+        that was classified; empty for a task without classes."""
+        return [value] if self.labels else []
+
+    def tally(self, predictions: Sequence[Prediction]) -> dict[str, float]:
+        """Counts worth knowing of a split's predictions beside the metrics, by name."""
         return {}
 
     def layout(self) -> Layout | None:
@@ -231,11 +261,16 @@ class Layout:
     auto_class: str
     """Such as "AutoModelForSequenceClassification"."""
 
-    head_name: str
-    """The attribute that holds the head, such as "score"."""
+    head_names: tuple[str, ...]
+    """The attribute that holds the head, by the names that architectures give it, such as
+    ("score", "classifier")."""
 
     config: Mapping[str, Any] = field(default_factory=dict)
     """What the saved config.json says of the task, such as the label names."""
+
+    generation: Mapping[str, Any] | None = None
+    """What the saved generation_config.json says, beside the special tokens; None for a model that
+    writes no text."""
 
 
 class Probe(ABC):

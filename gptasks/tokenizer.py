@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -61,6 +62,44 @@ class Tokenizer:
             return Encoded(whole, 0)
         cut = self.hf(text, pair, truncation="longest_first", split_special_tokens=True)
         return Encoded(cut["input_ids"], len(whole) - len(cut["input_ids"]))
+
+    @property
+    def end_id(self) -> int:
+        """The id that ends a text. Raises BackboneError where the tokenizer has none."""
+        if self.hf.eos_token_id is None:
+            raise BackboneError(
+                "this backbone's tokenizer has no end-of-text token, so a model could never end "
+                "what it writes; set eos_token in its tokenizer_config.json."
+            )
+        return int(self.hf.eos_token_id)
+
+    @property
+    def frame(self) -> tuple[list[int], list[int]]:
+        """The ids that the tokenizer itself puts before and after a text."""
+        return _frame(self.without_words().hf)
+
+    def plain(self, text: str) -> list[int]:
+        """The ids of `text` and of nothing else: no template, no special token, no limit."""
+        options = {"add_special_tokens": False, "split_special_tokens": True, "verbose": False}
+        return list(self.hf(text, **options)["input_ids"])
+
+    def placed(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """The ids of `text` alone, and the characters of it, start and end, behind each id.
+
+        Ids that share a character of several bytes share its place, too.
+        """
+        encoded = self.hf(
+            text,
+            add_special_tokens=False,
+            split_special_tokens=True,
+            return_offsets_mapping=True,
+            verbose=False,
+        )
+        return list(encoded["input_ids"]), [tuple(place) for place in encoded["offset_mapping"]]
+
+    def text(self, ids: Sequence[int]) -> str:
+        """What ids say, special tokens left out."""
+        return str(self.hf.decode(list(ids), skip_special_tokens=True))
 
     def pieces(self, ids: list[int]) -> list[str]:
         """The pieces of text behind `ids`, for showing to a person."""

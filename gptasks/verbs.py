@@ -114,6 +114,7 @@ def predict(argv: Sequence[str]) -> None:
                     "input": run.task.shown(row),
                     "prediction": prediction.value,
                     "scores": dict(prediction.scores),
+                    **({"details": dict(prediction.details)} if prediction.details else {}),
                 }
                 write_line(file, record)
                 count += 1

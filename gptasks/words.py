@@ -32,6 +32,22 @@ def words(text: str) -> list[str]:
     return _word().findall(text)
 
 
+def units(text: str) -> list[tuple[int, int]]:
+    """Where the words of a text are, and the signs between them, each a unit: start and end.
+
+    >>> units("Dr. Wu")
+    [(0, 2), (2, 3), (4, 6)]
+    """
+    return [match.span() for match in _unit().finditer(text)]
+
+
+@cache
+def _unit() -> Any:
+    import regex
+
+    return regex.compile(rf"{_word().pattern}|\S")
+
+
 @cache
 def _word() -> Any:
     import regex  # `re` knows no marks

@@ -32,7 +32,7 @@ class InParts(SequenceClassification):
         for word in row["text"].split():
             yield from super().encode(Row({**row, "text": word}, id=row.id), tokenizer)
 
-    def merge(self, parts):
+    def merge(self, row, parts):
         return parts[-1]
 
 
@@ -46,9 +46,12 @@ def predicted(task, *, batch_tokens: int = 10_000, made=None) -> list[Prediction
     head = task.head(backbone)
     head.weight.data.mul_(20.0)
     model = Model(task, backbone, head).eval()
-    windows = encode_rows(task, made or rows(), backbone.tokenizer).windows
+    made = made or rows()
+    windows = encode_rows(task, made, backbone.tokenizer).windows
     device = torch.device("cpu")
-    return predict_windows(task, model, windows, pad_id=0, batch_tokens=batch_tokens, device=device)
+    return predict_windows(
+        task, model, windows, made, pad_id=0, batch_tokens=batch_tokens, device=device
+    )
 
 
 def task(kind=SequenceClassification, **options):
@@ -123,8 +126,8 @@ def test_no_resamples_give_no_interval():
 
 
 def test_confusion_counts_references_down_and_predictions_across():
-    assert confusion(LABELS, SAID, TRUE) == [[2, 1], [0, 1]]
-    assert confusion(["good", "bad"], SAID, TRUE) == [[1, 0], [1, 2]]
+    assert confusion(task(), SAID, TRUE) == [[2, 1], [0, 1]]
+    assert confusion(SequenceClassification(labels=["good", "bad"]), SAID, TRUE) == [[1, 0], [1, 2]]
 
 
 def test_a_row_without_its_answer_can_not_be_scored():
@@ -138,7 +141,7 @@ def test_a_row_without_its_answer_can_not_be_scored():
 
 def test_a_model_that_says_the_same_of_all_rows_is_told_of(caplog):
     same = [said("good", 0.9)] * 3
-    assert warn_if_constant(same, ["good", "bad", "bad"])
+    assert warn_if_constant(task(), same, ["good", "bad", "bad"])
     assert caplog.messages == [
         'the model answers "good" to all 3 rows: it has learnt nothing. Train longer or with a '
         "higher trainer.learning_rate, and look at the balance of the labels."
@@ -151,7 +154,7 @@ def test_a_model_that_says_the_same_of_all_rows_is_told_of(caplog):
     ids=["answers differ", "all are right", "a single row"],
 )
 def test_nothing_is_said_where_nothing_is_wrong(predictions, references, caplog):
-    assert not warn_if_constant(predictions, references)
+    assert not warn_if_constant(task(), predictions, references)
     assert not caplog.messages
 
 

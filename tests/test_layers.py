@@ -22,8 +22,8 @@ LEVELS: dict[str, int] = {
          "tags", "words"], 1,
     ),
     **dict.fromkeys(
-        ["tokenizer", "backbone", "model", "pretrained", "saved_model", "strategies", "data",
-         "metrics", "tracking"], 2,
+        ["tokenizer", "backbone", "generation", "model", "pretrained", "saved_model", "strategies",
+         "data", "metrics", "tracking"], 2,
     ),
     **dict.fromkeys(["tasks", "task_faults"], 3),
     **dict.fromkeys(["hookspecs", "discovery", "plugins", "builtin", "registry"], 4),
@@ -56,7 +56,7 @@ PLACES: dict[str, set[str]] = {
 }
 """The only modules or packages that may import a library."""
 
-TORCH_AT_ONCE = {"backbone", "model", "strategies.frozen", "training.trainer"}
+TORCH_AT_ONCE = {"backbone", "generation", "model", "strategies.frozen", "training.trainer"}
 """Modules that import torch when they are imported; all others only where it is used."""
 
 AT_ONCE: dict[str, set[str]] = {

@@ -184,7 +184,7 @@ def test_a_broken_folder_is_one_line(name: str, damage: Any, message: str, folde
         ({"model_type": "unheard_of"}, "model type `unheard_of` but Transformers does not recog"),
         (
             {"num_hidden_layers": 6},
-            r"lacks weights .*: layers\.4\..* and 15 more; its files do not",
+            r"lacks weights .*: model\.layers\.4\..* and 15 more; its files do not",
         ),
         (
             {"intermediate_size": 80},

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gptasks.data.encoding import Window
+from gptasks.data.encoding import IGNORED, Window
 
 if TYPE_CHECKING:
     import torch
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 POOL = 50
 """Batches' worth of shuffled windows that are sorted by length together: enough to waste little
 on padding, few enough that batches differ from epoch to epoch."""
-
-IGNORED = -100
-"""Target of a padded position; torch's losses leave it out."""
 
 
 def epoch_batches(

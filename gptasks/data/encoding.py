@@ -12,6 +12,9 @@ from gptasks.task import Row, Task
 if TYPE_CHECKING:
     from gptasks.tokenizer import Tokenizer
 
+IGNORED = -100
+"""Target of a position that has none; torch's losses leave it out."""
+
 Window = dict[str, Any]
 """What `Task.encode` yields, with `row` added: the index of its row."""
 
@@ -24,17 +27,31 @@ class Ledger:
     rows_cut: int
     tokens: int
     tokens_lost: int
+    targets: int = 0
+    targets_lost: int = 0
+
+    @property
+    def share_lost(self) -> float:
+        """Share of the tokens there were that was cut away, in [0, 1]."""
+        whole = self.tokens + self.tokens_lost
+        return self.tokens_lost / whole if whole else 0.0
+
+    def shown(self) -> str:
+        """For the screen: "12 of 100 rows (3.1% of the tokens)", and targets if some are gone."""
+        text = f"{self.rows_cut:,} of {self.rows:,} rows ({self.share_lost:.1%} of the tokens)"
+        return text + (f", {self.targets_lost:,} targets" if self.targets_lost else "")
 
     def as_json(self) -> dict[str, float | int]:
         """Counts and shares in [0, 1], as they stand in results.json."""
-        whole = self.tokens + self.tokens_lost
         return {
             "rows": self.rows,
             "rows_cut": self.rows_cut,
             "share_of_rows_cut": self.rows_cut / self.rows if self.rows else 0.0,
             "tokens": self.tokens,
             "tokens_lost": self.tokens_lost,
-            "share_of_tokens_lost": self.tokens_lost / whole if whole else 0.0,
+            "share_of_tokens_lost": self.share_lost,
+            "targets": self.targets,
+            "targets_lost": self.targets_lost,
         }
 
 
@@ -54,7 +71,7 @@ class Encoding:
 def encode_rows(task: Task, rows: Sequence[Row], tokenizer: Tokenizer) -> Encoding:
     """Encode every row. Raises DataError for a row that gives no token, naming it."""
     windows: list[Window] = []
-    cut = tokens = lost = 0
+    cut = tokens = lost = targets = targets_lost = 0
     for index, row in enumerate(rows):
         row_lost = 0
         parts = list(task.encode(row, tokenizer))
@@ -63,8 +80,17 @@ def encode_rows(task: Task, rows: Sequence[Row], tokenizer: Tokenizer) -> Encodi
         for part in parts:
             window = {**part, "row": index}
             row_lost += window.pop("lost", 0)
+            targets += _targets(window)
+            targets_lost += window.pop("lost_targets", 0)
             tokens += len(window["input_ids"])
             windows.append(window)
         cut += row_lost > 0
         lost += row_lost
-    return Encoding(windows, Ledger(len(rows), cut, tokens, lost))
+    return Encoding(windows, Ledger(len(rows), cut, tokens, lost, targets, targets_lost))
+
+
+def _targets(window: Window) -> int:
+    """How many targets a window has."""
+    if "labels" in window:
+        return sum(label != IGNORED for label in window["labels"])
+    return int("label" in window)

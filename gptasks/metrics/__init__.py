@@ -39,10 +39,25 @@ _CLASSES = {
     "rougeL": ("gptasks.metrics.overlap", "RougeL"),
     "rougeLsum": ("gptasks.metrics.overlap", "RougeLsum"),
 }
+_ANSWERS = {
+    "gptasks.metrics.classification": "label",
+    "gptasks.metrics.probability": "label",
+    "gptasks.metrics.tagging": "tags",
+    "gptasks.metrics.overlap": "text",
+}
 _LOWER_IS_BETTER = frozenset({"log_loss", "ece"})
+
+LOSS = "loss"
+"""The mean loss of a target on validation, which may choose the best model; it is no metric of
+predictions, so it is not reported."""
 
 NAMES: tuple[str, ...] = tuple(_CLASSES)
 """The metrics of this package."""
+
+
+def names_for(answer: str) -> list[str]:
+    """The metrics that score predictions of this kind: `label`, `tags` or `text`."""
+    return [name for name, (module, _) in _CLASSES.items() if _ANSWERS[module] == answer]
 
 
 @dataclass(frozen=True)
@@ -104,6 +119,8 @@ def check_names(
 
 def is_better_higher(name: str, *, extra: Mapping[str, type[Metric]] | None = None) -> bool:
     """Whether a higher value of this metric is the better one. Raises ConfigError as above."""
+    if name == LOSS:
+        return False
     if name in NAMES:
         return name not in _LOWER_IS_BETTER
     return metric_class(name, extra=extra).is_better_higher

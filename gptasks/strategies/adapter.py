@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from gptasks.backbone import Backbone
     from gptasks.task import Layout
 
-TASK_TYPES = {"AutoModelForSequenceClassification": "SEQ_CLS"}
+TASK_TYPES = {
+    "AutoModelForSequenceClassification": "SEQ_CLS",
+    "AutoModelForTokenClassification": "TOKEN_CLS",
+    "AutoModelForCausalLM": "CAUSAL_LM",
+}
 """PEFT's word for the class that holds backbone and head."""
 
 
@@ -59,25 +63,29 @@ def adapter_weights(
 
     from gptasks.saved_model import plain_model
 
-    if plain_model(layout, backbone.model.config) is None:
-        layout = None
+    plain = plain_model(layout, backbone.model.config)
     prefix, old = "base_model.model.", adapted.active_peft_config
-    inner = "" if layout is None else f"{_base_prefix(backbone)}."
+    inner = "" if plain is None else f"{_base_prefix(backbone)}."
     tensors = {
         name.replace(prefix, prefix + inner, 1): tensor.detach().cpu().clone().contiguous()
         for name, tensor in get_peft_model_state_dict(adapted).items()
     }
     config = old.to_dict()
     config |= {"inference_mode": True, "base_model_name_or_path": backbone.source}
-    if layout is not None:
-        config |= {
-            "task_type": TASK_TYPES.get(layout.auto_class),
-            "modules_to_save": [layout.head_name],
-        }
-        for name, tensor in head.state_dict().items():
-            tensors[f"{prefix}{layout.head_name}.{name}"] = tensor.detach().cpu().clone()
+    if layout is not None and plain is not None:
+        config["task_type"] = TASK_TYPES.get(layout.auto_class)
+        if not _is_shared(head, backbone):
+            config["modules_to_save"] = [plain[1]]
+            for name, tensor in head.state_dict().items():
+                tensors[f"{prefix}{plain[1]}.{name}"] = tensor.detach().cpu().clone()
     config = {key: _plain(value) for key, value in config.items() if _is_set(value)}
     return AdapterWeights(tensors, config)
+
+
+def _is_shared(head: nn.Module, backbone: Backbone) -> bool:
+    """Whether the head is the backbone's own, so that whoever opens it has it."""
+    own = {id(parameter) for parameter in backbone.own_parameters()}
+    return all(id(parameter) in own for parameter in head.parameters())
 
 
 def _base_prefix(backbone: Backbone) -> str:

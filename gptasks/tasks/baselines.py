@@ -22,6 +22,24 @@ def majority(references: Sequence[str], n: int, labels: Sequence[str]) -> list[P
     return [Prediction(top, shares)] * n
 
 
+def frequent_tags(
+    train: Sequence[tuple[Sequence[str], Sequence[str]]], texts: Sequence[Sequence[str]]
+) -> list[Prediction]:
+    """The tag that each word of `texts` has most often in train.
+
+    train: words and tags of each row. A word that is not there gets the tag most frequent among
+    words that are there once.
+    """
+    counts: dict[str, Counter[str]] = {}
+    for words, tags in train:
+        for word, tag in zip(words, tags, strict=True):
+            counts.setdefault(word, Counter())[tag] += 1
+    rare = Counter(tag for found in counts.values() if found.total() == 1 for tag in found)
+    unknown = (rare or sum(counts.values(), Counter())).most_common(1)[0][0]
+    usual = {word: found.most_common(1)[0][0] for word, found in counts.items()}
+    return [Prediction([usual.get(word, unknown) for word in words]) for words in texts]
+
+
 def tfidf(
     train: tuple[Sequence[str], Sequence[str]],
     validation: tuple[Sequence[str], Sequence[str]],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,15 +12,13 @@ from gptasks.errors import DataError, listing, suggest
 from gptasks.progress import counted
 from gptasks.task import Layout, Prediction, Probe, Row, Task
 from gptasks.tasks.template import template_parts
+from gptasks.tasks.texts import check_text, names_of, plain_text, text_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from gptasks.backbone import Backbone
     from gptasks.tokenizer import Tokenizer
-
-LONE = re.compile("[\ud800-\udfff]")
-"""Half a character, which no tokenizer reads and no file can hold."""
 
 METRICS = ("accuracy", "f1_macro", "f1_weighted", "matthews", "auroc", "log_loss", "ece")
 
@@ -72,14 +69,7 @@ class SequenceClassification(Task):
     def read_input(self, row: Row) -> Row:
         """Check that the row has its text or texts."""
         for column, option in zip(self._columns(), ("text", "text_pair"), strict=False):
-            text = _cell(row, column, option)
-            if not text.strip():
-                raise DataError(f"column '{column}' is empty")
-            if half := LONE.search(text):
-                raise DataError(
-                    f"column '{column}' holds half a character (lone surrogate "
-                    f"\\u{ord(half[0]):04x}), which is no text"
-                )
+            check_text(_cell(row, column, option), column)
         return row
 
     def read(self, row: Row) -> Row | None:
@@ -94,7 +84,7 @@ class SequenceClassification(Task):
 
     def reference(self, row: Row) -> str | None:
         """The row's label; None if it has none."""
-        return _text(row.get(self.label)).strip() or None
+        return plain_text(row.get(self.label)).strip() or None
 
     def shown(self, row: Row) -> Any:
         """The text, or {"text": first, "text_pair": second}."""
@@ -203,15 +193,10 @@ class SequenceClassification(Task):
         """Plain transformers pools the last token; it has no class that pools the mean."""
         if self.pooling != "last":
             return None
-        names = {str(i): label for i, label in enumerate(self.labels)}
         return Layout(
             "AutoModelForSequenceClassification",
-            "score",
-            {
-                "id2label": {int(i): label for i, label in names.items()},
-                "label2id": {label: int(i) for i, label in names.items()},
-                "problem_type": "single_label_classification",
-            },
+            ("score",),
+            {**names_of(self.labels), "problem_type": "single_label_classification"},
         )
 
     def baselines(
@@ -237,7 +222,7 @@ class SequenceClassification(Task):
         return [self.text] if self.text_pair is None else [self.text, self.text_pair]
 
     def _texts(self, row: Row) -> list[str]:
-        return [_text(row[column]) for column in self._columns()]
+        return [plain_text(row[column]) for column in self._columns()]
 
 
 def _cell(row: Row, column: str, option: str) -> str:
@@ -246,22 +231,7 @@ def _cell(row: Row, column: str, option: str) -> str:
             f"column '{column}' is not there{suggest(column, row)} "
             f"(it has: {listing(row)}); set task.{option}=COLUMN"
         )
-    if isinstance(row[column], list | dict | bytes):
-        kind = type(row[column]).__name__
-        raise DataError(f"column '{column}' holds a {kind}, where a text or a number is read")
-    return _text(row[column])
-
-
-def _text(value: Any) -> str:
-    """A cell as text: nothing for a missing one; whole numbers without a point, so that 1 and 1.0
-    are one label."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):  # tables mark a missing value by "not a number"
-        return "" if math.isnan(value) else str(int(value) if value.is_integer() else value)
-    return str(value)
+    return text_of(row[column], column)
 
 
 def _one_label(labels: Sequence[str]) -> DataError:

@@ -27,6 +27,7 @@ def collect(
     timing: Mapping[str, Any],
     encodings: Mapping[str, Encoding],
     splits: Mapping[str, Split],
+    predictions: Mapping[str, Sequence[Prediction]],
 ) -> dict[str, Any]:
     """The content of results.json; docs/reference/run-folder.md says what each key means."""
     from gptasks.runtime import peak_memory, versions
@@ -45,6 +46,7 @@ def collect(
         "fit": dict(fit),
         "timing": {**timing, "peak_memory_bytes": peak_memory()},
         "truncation": {name: encoding.ledger.as_json() for name, encoding in encodings.items()},
+        "tally": {name: task.tally(found) for name, found in predictions.items()},
         "labels": list(task.labels),
         "data": {
             name: {
@@ -98,19 +100,26 @@ def tell(
     tracker.summary(summary)
     references, labels = references_of(task, rows), task.labels
     if labels:
-        tracker.confusion("test/confusion", labels, confusion(labels, predictions, references))
+        tracker.confusion("test/confusion", labels, confusion(task, predictions, references))
     text = ["input"] if tracker.log_texts else []
+    # An answer that is a text is the row's as much as the input is.
+    answers = ["prediction", "reference"] if text or task.answer != "text" else []
+    names = list(dict.fromkeys(name for p in predictions for name in p.scores))
     table = [
         [
             row.id,
             *(str(task.shown(row)) for _ in text),
-            prediction.value,
-            reference,
-            *(prediction.scores.get(label) for label in labels),
+            *(_cell(value) for value in (prediction.value, reference) if answers),
+            *(prediction.scores.get(name) for name in names),
         ]
         for row, prediction, reference in zip(rows, predictions, references, strict=True)
     ]
-    tracker.table("test/predictions", ["id", *text, "prediction", "reference", *labels], table)
+    tracker.table("test/predictions", ["id", *text, *answers, *names], table)
+
+
+def _cell(value: Any) -> Any:
+    """A value as a cell holds it: a list of tags is one text."""
+    return " ".join(value) if isinstance(value, list) else value
 
 
 def command(overrides: Sequence[str]) -> str:

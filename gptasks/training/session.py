@@ -12,18 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gptasks.config import RunConfig
-from gptasks.data.encoding import Encoding, Window, encode_rows
+from gptasks.data.encoding import Encoding, Ledger, Window, encode_rows
 from gptasks.data.splits import Split, load_splits
-from gptasks.errors import ConfigError, GptasksError
+from gptasks.errors import ConfigError, DataError, GptasksError
 from gptasks.evaluation import (
     full_scores,
+    mean_loss,
     predict_windows,
     quick_scores,
     references_of,
+    sampled,
     warn_if_constant,
     write_predictions,
 )
-from gptasks.metrics import Score, check_names, is_better_higher
+from gptasks.metrics import LOSS, Score, check_names, is_better_higher
 from gptasks.progress import counted, duration
 from gptasks.runs import RunFolder, writing
 from gptasks.task import Prediction, Row, Task
@@ -60,7 +62,7 @@ def train(config: RunConfig) -> Path:
     folder, processes = run_folder(config), Processes(config.run)
 
     def claim() -> bool:
-        check_names([*config.task.metrics, config.task.select], f"task '{config.task_name}'")
+        check_names(config.task.metrics, f"task '{config.task_name}'")
         config.strategy.check(config.task)
         return folder.claim(config.resolved)
 
@@ -168,14 +170,15 @@ class _Session:
                 f"{backbone.name!r} can read at once ({backbone.context} tokens)."
             )
         backbone = replace(backbone, tokenizer=self.task.tokenizer(backbone.tokenizer))
+        backbone = backbone.attending(two_way=self.task.two_way)
         self.pad_id = backbone.tokenizer.pad_id
         self.encodings = {
             name: encode_rows(self.task, split.rows, backbone.tokenizer)
             for name, split in self.splits.items()
         }
-        ledgers = [encoding.ledger for encoding in self.encodings.values()]
-        cut = _cut_rows(sum(ledger.rows_cut for ledger in ledgers), self.task.max_length)
-        logger.info("%s tokens; %s", f"{sum(ledger.tokens for ledger in ledgers):,}", cut)
+        ledgers = {name: encoding.ledger for name, encoding in self.encodings.items()}
+        tokens = sum(ledger.tokens for ledger in ledgers.values())
+        logger.info("%s tokens; %s", f"{tokens:,}", _cut_rows(ledgers, self.task))
         return backbone
 
     def _fit(self, backbone: Backbone) -> Fitted:
@@ -185,9 +188,16 @@ class _Session:
         task, options, seed = self.task, self.config.trainer, self.config.run.seed
         checkpoints = Checkpoints(self.folder.checkpoints, self._data())
         references = references_of(task, self.splits["validation"].rows)
+        sample = sampled(len(references), task.validation_rows)
 
         def validate(model: nn.Module, windows: Sequence[Window]) -> dict[str, float]:
-            return quick_scores(task, self._predict(model, windows, "validation"), references)
+            drawn = set(sample)
+            kept = [window for window in windows if window["row"] in drawn]
+            predictions = self._predict(model, kept, "validation")
+            scores = quick_scores(task, predictions, [references[i] for i in sample])
+            if task.select == LOSS:
+                return {LOSS: self._loss(model, windows), **scores}
+            return scores
 
         trainer = Trainer(
             options=options,
@@ -241,15 +251,26 @@ class _Session:
             for name in ("validation", "test")
         }
 
-    def _predict(self, model: nn.Module, windows: Sequence[Window], what: str) -> list[Prediction]:
+    def _predict(self, model: nn.Module, windows: Sequence[Window], split: str) -> list[Prediction]:
         return predict_windows(
+            self.task,
+            model,
+            windows,
+            self.splits[split].rows,
+            pad_id=self.pad_id,
+            batch_tokens=self._forward_tokens(),
+            device=self.processes.accelerator.device,
+            what=f"predicting {split}",
+            accelerator=self.processes.accelerator,
+        )
+
+    def _loss(self, model: nn.Module, windows: Sequence[Window]) -> float:
+        return mean_loss(
             self.task,
             model,
             windows,
             pad_id=self.pad_id,
             batch_tokens=self._forward_tokens(),
-            device=self.processes.accelerator.device,
-            what=f"predicting {what}",
             accelerator=self.processes.accelerator,
         )
 
@@ -286,7 +307,7 @@ class _Session:
                 write_predictions(self.folder.predictions / f"{name}.jsonl", self.task, rows, found)
             scores[name] = self._timed("scoring", partial(self._scores, found, rows))
         test = self.splits["test"].rows
-        warn_if_constant(predictions["test"], references_of(self.task, test))
+        warn_if_constant(self.task, predictions["test"], references_of(self.task, test))
         machine = self.processes.machine
         timing = {
             "seconds": {step: round(seconds, 2) for step, seconds in self.seconds.items()},
@@ -296,7 +317,7 @@ class _Session:
             "processes": self.processes.count,
         }
         results = collect(
-            self.config, scores, baselines, facts, timing, self.encodings, self.splits
+            self.config, scores, baselines, facts, timing, self.encodings, self.splits, predictions
         )
         with writing(self.folder.model):
             card = model_card(self.config, results, is_plain=is_plain(self.folder.model))
@@ -315,8 +336,17 @@ class _Session:
         return result
 
 
-def _cut_rows(cut: int, max_length: int) -> str:
+def _cut_rows(ledgers: Mapping[str, Ledger], task: Task) -> str:
+    """What was cut of each split. Raises DataError where it is more than may be."""
+    cut = {name: ledger for name, ledger in ledgers.items() if ledger.rows_cut}
     if not cut:
-        return f"no text is longer than task.max_length={max_length}"
-    were = "was" if cut == 1 else "were"
-    return f"{counted(cut, 'text')} {were} cut to task.max_length={max_length}"
+        return f"nothing was cut to task.max_length={task.max_length}"
+    shown = "; ".join(f"{name} {ledger.shown()}" for name, ledger in cut.items())
+    for name, ledger in cut.items():
+        if ledger.share_lost > task.max_lost:
+            raise DataError(
+                f"task.max_length={task.max_length} cuts {ledger.share_lost:.1%} of the tokens of "
+                f"{name}, more than task.max_lost={task.max_lost} allows ({shown}); raise "
+                "task.max_length, or allow more."
+            )
+    return f"cut to task.max_length={task.max_length}: {shown}"

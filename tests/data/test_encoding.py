@@ -36,13 +36,13 @@ def test_windows_know_their_row_and_carry_no_ledger():
         {"input_ids": [67], "label": 0, "row": 1},
     ]
     assert found.lengths == [2, 1]
-    assert found.ledger == Ledger(rows=2, rows_cut=0, tokens=3, tokens_lost=0)
+    assert found.ledger == Ledger(rows=2, rows_cut=0, tokens=3, tokens_lost=0, targets=2)
 
 
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_the_ledger_counts_rows_and_tokens_cut_on_either_side(side: str):
     found = encoded(task(max_length=3, truncation_side=side), rows("abcdef", "abc", "abcd"))
-    assert found.ledger == Ledger(rows=3, rows_cut=2, tokens=9, tokens_lost=4)
+    assert found.ledger == Ledger(rows=3, rows_cut=2, tokens=9, tokens_lost=4, targets=3)
     assert found.ledger.as_json() == {
         "rows": 3,
         "rows_cut": 2,
@@ -50,13 +50,16 @@ def test_the_ledger_counts_rows_and_tokens_cut_on_either_side(side: str):
         "tokens": 9,
         "tokens_lost": 4,
         "share_of_tokens_lost": 4 / 13,
+        "targets": 3,
+        "targets_lost": 0,
     }
+    assert found.ledger.shown() == "2 of 3 rows (30.8% of the tokens)"
 
 
 def test_the_ledger_counts_what_a_pair_loses():
     kind = task(text_pair="second", max_length=5, template="{text}|{text_pair}")
     found = encoded(kind, rows("abcdef", second="xyz"))  # 6 + 1 + 3 tokens
-    assert found.ledger == Ledger(rows=1, rows_cut=1, tokens=5, tokens_lost=5)
+    assert found.ledger == Ledger(rows=1, rows_cut=1, tokens=5, tokens_lost=5, targets=1)
 
 
 def test_no_rows_have_shares_of_nothing():

@@ -272,13 +272,14 @@ def test_probabilities_of_extreme_logits_still_sum_to_one():
 
 def test_one_window_a_row_is_its_prediction():
     only = Prediction("a", {"a": 1.0})
-    assert task().merge([only]) is only
+    assert task().merge(row(), [only]) is only
 
 
 def test_the_layout_names_the_labels_for_plain_transformers():
     layout = task(labels=["1", "2", "10"]).layout()
     assert layout is not None
-    assert (layout.auto_class, layout.head_name) == ("AutoModelForSequenceClassification", "score")
+    assert layout.auto_class == "AutoModelForSequenceClassification"
+    assert layout.head_names == ("score",)
     assert layout.config["id2label"] == {0: "1", 1: "2", 2: "10"}
     assert layout.config["label2id"] == {"1": 0, "2": 1, "10": 2}
     assert task(labels=["a", "b"], pooling="mean").layout() is None

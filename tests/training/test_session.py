@@ -69,6 +69,7 @@ def test_results_hold_what_the_reference_promises(finished):
         "fit",
         "timing",
         "truncation",
+        "tally",
         "labels",
         "data",
         "versions",
