@@ -65,6 +65,14 @@ def save_model(folder: Path, task: Task, backbone: Backbone, head: nn.Module) ->
         raise fault from error
 
 
+def save_settings(folder: Path, backbone: Backbone) -> None:
+    """Write what an adapter needs beside its weights: the configuration that its backbone is to be
+    opened with (cut, labels named, as `save_model` left it) and the tokenizer."""
+    with quiet_transformers():
+        backbone.model.config.save_pretrained(folder)
+        backbone.tokenizer.save(folder)
+
+
 def is_plain(folder: Path) -> bool:
     """Whether a class of plain transformers opens the whole model, head included."""
     return not (folder / HEAD).exists()

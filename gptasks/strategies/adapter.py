@@ -72,6 +72,9 @@ def adapter_weights(
     }
     config = old.to_dict()
     config |= {"inference_mode": True, "base_model_name_or_path": backbone.source}
+    if not Path(backbone.source).is_absolute() and "@" in backbone.source:
+        hub, _, revision = backbone.source.partition("@")  # as PEFT has it
+        config |= {"base_model_name_or_path": hub, "revision": revision}
     if layout is not None and plain is not None:
         config["task_type"] = TASK_TYPES.get(layout.auto_class)
         if not _is_shared(head, backbone):

@@ -1,4 +1,4 @@
-"""The model card: `model/README.md`, which hubs show beside a model."""
+"""The cards: `README.md` of `model/` and `adapter/`, which hubs show beside a model."""
 
 from __future__ import annotations
 
@@ -10,42 +10,63 @@ from typing import Any
 from gptasks.config import RunConfig
 from gptasks.metrics import Score, is_better_higher
 from gptasks.progress import counted
-from gptasks.task import DataOptions
+from gptasks.runs import RunFolder, writing
+from gptasks.task import DataOptions, Layout
 
 PIPELINES = {"AutoModelForSequenceClassification": "text-classification"}
 """The hub's word for what a class of transformers does."""
 
+OURS = (
+    "No class of plain transformers computes this head: opened as anything but `AutoModel`, the "
+    "model would answer wrongly. Open the run it belongs to, by `gptasks.load(RUN)`."
+)
 
-def model_card(config: RunConfig, results: Mapping[str, Any], *, is_plain: bool) -> str:
+
+def write_cards(folder: RunFolder, config: RunConfig, results: Mapping[str, Any]) -> None:
+    """Write the card of the model and, where the run has one, that of its adapter."""
+    from gptasks.saved_model import is_plain
+
+    is_whole = is_plain(folder.model)
+    for place, is_adapter in ((folder.model, False), (folder.adapter, True)):
+        if place.is_dir():
+            with writing(place):
+                card = model_card(config, results, is_plain=is_whole, is_adapter=is_adapter)
+                (place / "README.md").write_text(card, encoding="utf-8")
+
+
+def model_card(
+    config: RunConfig, results: Mapping[str, Any], *, is_plain: bool, is_adapter: bool = False
+) -> str:
     """The card in Markdown, metadata first: data, scores with intervals beside the baselines',
     use and limits. It holds no path of this machine and no text of the data.
 
     results: the content of results.json. is_plain: whether a class of transformers opens the whole
-    model, head included.
+    model, head included. is_adapter: whether it stands beside the adapter.
     """
     layout = config.task.layout() if is_plain else None
     pipeline = PIPELINES.get(layout.auto_class) if layout else None
+    library = "peft" if is_adapter else "transformers"
     parts = [
-        f"---\n{_metadata(config, results, is_plain, pipeline)}\n---",
+        f"---\n{_metadata(config, results, library if is_plain else 'gptasks', pipeline)}\n---",
         f"# {config.task_name}",
-        _origin(config, results),
+        _origin(config, results, "An adapter for the" if is_adapter else "The"),
         "## Scores\n\n" + "\n".join(_scores(results)),
         "## Data\n\n" + "\n".join(_data(config, results)),
-        "## Use\n\n" + _use(config, pipeline),
+        "## Use\n\n" + (_use_adapter(config, layout) if is_adapter else _use(config, pipeline)),
         "## Limits\n\n" + "\n".join(_limits(config, results)),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def _metadata(
-    config: RunConfig, results: Mapping[str, Any], is_plain: bool, pipeline: str | None
+    config: RunConfig, results: Mapping[str, Any], library: str, pipeline: str | None
 ) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
     found = {name: Score.from_json(score) for name, score in results["metrics"]["test"].items()}
     data = ModelCardData(
         model_name=config.task_name,
-        library_name="transformers" if is_plain else "gptasks",
+        library_name=library,
         pipeline_tag=pipeline,
         base_model=config.backbone.hub if config.backbone.source == "hub" else None,
         tags=["gptasks", f"strategy-{config.strategy_name}"],
@@ -66,7 +87,7 @@ def _metadata(
     return data.to_yaml().strip()
 
 
-def _origin(config: RunConfig, results: Mapping[str, Any]) -> str:
+def _origin(config: RunConfig, results: Mapping[str, Any], what: str) -> str:
     fit, backbone = results["fit"], config.backbone
     source = {"package": backbone.distribution, "hub": backbone.hub}.get(backbone.source)
     named = f"`{config.backbone_name}`" + (f" ({source})" if source else "")
@@ -74,7 +95,7 @@ def _origin(config: RunConfig, results: Mapping[str, Any]) -> str:
     learnt = "with a head fitted" if is_frozen else "fine-tuned"
     cut = f", cut at layer {fit['layer']} of {fit['layers']}" if "layer" in fit else ""
     return (
-        f"The GPT {named}{cut}, {learnt} for the task `{config.task_name}` "
+        f"{what} GPT {named}{cut}, {learnt} for the task `{config.task_name}` "
         f"({type(config.task).name}) by gptasks {results['versions']['gptasks']}, "
         f"`strategy={config.strategy_name}`, seed {config.run.seed}."
     )
@@ -130,9 +151,24 @@ def _use(config: RunConfig, pipeline: str | None) -> str:
             f'answer = pipeline("{pipeline}", model="THIS FOLDER OR REPOSITORY")\n'
             f"print(answer({texts}))\n```"
         )
+    return OURS
+
+
+def _use_adapter(config: RunConfig, layout: Layout | None) -> str:
+    if layout is None:
+        return OURS
+    names = f"AutoConfig, {layout.auto_class}, AutoTokenizer"
+    backbone = (config.backbone.source == "hub" and config.backbone.hub) or "THE BACKBONE'S FOLDER"
     return (
-        "No class of plain transformers computes this head: opened as anything but `AutoModel`, "
-        "the model would answer wrongly. Open the run it belongs to, by `gptasks.load(RUN)`."
+        f"```python\nfrom peft import PeftModel\nfrom transformers import {names}\n\n"
+        'here = "THIS FOLDER OR REPOSITORY"\n'
+        "tokenizer = AutoTokenizer.from_pretrained(here)\n"
+        "config = AutoConfig.from_pretrained(here)\n"
+        f'base = {layout.auto_class}.from_pretrained("{backbone}", config=config)\n'
+        "model = PeftModel.from_pretrained(base, here)\n```\n\n"
+        "The configuration cuts the backbone at the layer that the adapter was made for; the head "
+        "is among the adapter's weights. transformers reports weights that it left out, those of "
+        "the layers above, and a new head: both are meant."
     )
 
 

@@ -30,7 +30,7 @@ from gptasks.progress import counted, duration
 from gptasks.runs import RunFolder, writing
 from gptasks.task import Prediction, Row, Task
 from gptasks.tracking import SafeTracker, Tracker
-from gptasks.training.card import model_card
+from gptasks.training.card import write_cards
 from gptasks.training.checkpoint import Checkpoints
 from gptasks.training.continuation import Curves, Memory, check_same_data
 from gptasks.training.processes import Processes
@@ -135,7 +135,7 @@ class _Session:
     def _learn(self) -> dict[str, Any]:
         """Fit a model and save it; what was chosen on the way. Its memory is free again then."""
         from gptasks.runtime import seed_everything
-        from gptasks.saved_model import save_model
+        from gptasks.saved_model import save_model, save_settings
 
         seed_everything(self.config.run.seed)
         backbone = self._timed("backbone", lambda: self.processes.every(self._backbone))
@@ -146,6 +146,7 @@ class _Session:
                 save_model(self.folder.model, self.task, fitted.backbone, fitted.head)
                 if fitted.save_adapter is not None:
                     fitted.save_adapter(self.folder.adapter)
+                    save_settings(self.folder.adapter, fitted.backbone)
 
         self.processes.first(save)
         return fitted.facts
@@ -297,8 +298,6 @@ class _Session:
         baselines: Mapping[str, Mapping[str, Score]],
     ) -> None:
         """Write predictions, then results, which make the run a finished one; tell the tracker."""
-        from gptasks.saved_model import is_plain
-
         assert self.tracker is not None
         scores = {}
         for name, found in predictions.items():
@@ -319,9 +318,7 @@ class _Session:
         results = collect(
             self.config, scores, baselines, facts, timing, self.encodings, self.splits, predictions
         )
-        with writing(self.folder.model):
-            card = model_card(self.config, results, is_plain=is_plain(self.folder.model))
-            (self.folder.model / "README.md").write_text(card, encoding="utf-8")
+        write_cards(self.folder, self.config, results)
         tell(self.tracker, self.task, scores, baselines, predictions["test"], test)
         self.folder.write_results(results)
         self.folder.clear_checkpoints()

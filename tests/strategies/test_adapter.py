@@ -204,6 +204,24 @@ def test_factors_on_outputs_say_that_no_inputs_are_scaled(tmp_path: Path):
     assert tensors[name].shape == (96, 1)
 
 
+@pytest.mark.parametrize(
+    ("source", "named", "revision"),
+    [
+        ("owner/name", "owner/name", None),
+        ("owner/name@v2", "owner/name", "v2"),
+        ("/home/me@work/gpt", "/home/me@work/gpt", None),
+    ],
+)
+def test_a_backbone_of_the_hub_is_named_as_peft_reads_it(
+    source: str, named: str, revision: str | None
+):
+    cut = replace(backbone(), source=source)
+    adapted = get_peft_model(cut.model, strategy("ia3")._config(cut.linear_maps(range(3, 4))))
+    task = SequenceClassification(labels=["a", "b"])
+    config = adapter_weights(adapted, task.head(cut), task.layout(), cut).config
+    assert (config["base_model_name_or_path"], config.get("revision")) == (named, revision)
+
+
 def test_weights_are_copied_before_they_are_merged_or_trained_on():
     run = trained("llama")
     held = run.weights.tensors["base_model.model.score.weight"].clone()
