@@ -142,6 +142,18 @@ class Run:
         )
         return scores, split.rows, predictions
 
+    def export(
+        self, folder: str | os.PathLike[str], *, adapter: bool = False, force: bool = False
+    ) -> Path:
+        """Copy the model, or the adapter, with its card into `folder`, to be given away.
+
+        force: whether the folder may hold files; those of the same names are then replaced.
+        Raises RunError or ConfigError where nothing can be copied, or not there.
+        """
+        from gptasks.export import export
+
+        return export(self.path, Path(folder), adapter=adapter, force=force)
+
     @cached_property
     def _runtime(self) -> Runtime:
         from gptasks.runtime import runtime

@@ -56,8 +56,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print."""
         if message.startswith("the following arguments are required"):
-            needed = [a.metavar for a in self._get_positional_actions() if a.nargs is None]
-            message = f"{needed[0]} is missing"
+            message = f"{message.partition(': ')[2].split(', ')[0]} is missing"
         raise ConfigError(f"{self.verb}: {message}. See {self.prog} --help.")
 
 

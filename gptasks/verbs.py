@@ -125,6 +125,23 @@ def predict(argv: Sequence[str]) -> None:
         logger.info("%s: predictions of %s", options.output, counted(count, "row"))
 
 
+def export(argv: Sequence[str]) -> None:
+    """`gptasks export RUN DIR [--adapter]`: the model by itself, to be given away."""
+    parser = Parser("export", "Copy a finished run's model, with its card, into another folder.")
+    parser.add_argument("run", metavar="RUN", help="run folder")
+    parser.add_argument("folder", metavar="DIR", help="where to; a new folder, or an empty one")
+    parser.add_argument("--adapter", action="store_true", help="the adapter instead of the model")
+    parser.add_argument(
+        "--force", action="store_true", help="also where DIR holds files; replaces those it writes"
+    )
+    options = parser.parse(argv)
+
+    from gptasks.api import load
+
+    load(options.run).export(options.folder, adapter=options.adapter, force=options.force)
+    print(f"{'adapter' if options.adapter else 'model'} folder: {options.folder}")
+
+
 def tasks(argv: Sequence[str]) -> None:
     """`gptasks tasks`: what `task=` can be."""
     Parser("tasks", "List what task= can be.").parse(argv)
@@ -185,7 +202,7 @@ def help(argv: Sequence[str]) -> None:
     from gptasks.help import page
 
     words = [word for word in argv if not word.startswith("-")]
-    verbs = {f.__name__: f for f in (evaluate, predict, tasks, plugins, cache)}
+    verbs = {f.__name__: f for f in (evaluate, predict, export, tasks, plugins, cache)}
     if words and words[0] in verbs:
         verbs[words[0]](["--help"])
     else:

@@ -35,7 +35,8 @@ def test_light_verbs_import_nothing_heavy() -> None:
         "import sys; from gptasks.cli import main\n"
         "for argv in (['--help'], ['tasks'], ['plugins', 'list'], ['--version'],"
         " ['--help', 'task=sentiment'], ['--help', 'strategy=lora'], ['cache', 'list'],"
-        " ['predict', '--help'], ['evaluate', '--help'], ['nonsense'], ['seed=x']):\n"
+        " ['predict', '--help'], ['evaluate', '--help'],"
+        " ['export', '--help'], ['nonsense'], ['seed=x']):\n"
         f"    main(argv); found = set({HEAVY}) & set(sys.modules)\n"
         "    assert not found, (argv, found)\n"
     )
@@ -80,7 +81,7 @@ def test_the_version_is_shown(argv: list[str]) -> None:
     ("argv", "fault"),
     [
         (["prdict", "RUN"], "no verb 'prdict'; did you mean 'predict'? There are train, evaluate, "
-         "predict, tasks, plugins, cache, help, version; to train, give overrides: gptasks "
+         "predict, export, tasks, plugins, cache, help, version; to train, give overrides: gptasks "
          "task=sentiment."),
         (["sentiment"], "no verb 'sentiment'. There are *"),
         (["--verson"], "there is no flag '--verson'; did you mean '--version'?"),

@@ -27,7 +27,7 @@ LEVELS: dict[str, int] = {
     ),
     **dict.fromkeys(["tasks", "task_faults"], 3),
     **dict.fromkeys(["hookspecs", "discovery", "plugins", "builtin", "registry"], 4),
-    **dict.fromkeys(["config", "evaluation", "runs", "training"], 5),
+    **dict.fromkeys(["config", "evaluation", "export", "runs", "training"], 5),
     **dict.fromkeys(
         ["", "__main__", "api", "arguments", "cli", "verbs", "help", "report", "testing"], 6
     ),

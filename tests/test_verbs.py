@@ -271,6 +271,10 @@ def test_predict_writes_ascii_where_the_terminal_has_no_more(run: str) -> None:
          "--label=COLUMN."),
         (["evaluate", "RUN", "--data", "films.csv", "--columns", "a,a"], "--columns has the name "
          "'a' twice; give each column a name of its own."),
+        (["export"], "export: RUN is missing. See gptasks export --help."),
+        (["export", "RUN"], "export: DIR is missing. See gptasks export --help."),
+        (["export", "RUN", "given", "--adaptr"], "export has no argument '--adaptr'; did you mean "
+         "'--adapter'? See gptasks export --help."),
         (["tasks", "x"], "tasks has no argument 'x'. See gptasks tasks --help."),
         (["plugins"], "plugins: list is missing. See gptasks plugins --help."),
         (["plugins", "lst"], "plugins has no 'lst'; did you mean 'list'?"),
