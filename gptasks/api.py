@@ -50,23 +50,32 @@ def train(overrides: Iterable[str] = ()) -> Run:
             raise ConfigError(f"an override is a text such as 'seed=1'; got {word!r}.")
         if word.startswith("-"):
             raise ConfigError(f"train takes overrides, no flags such as {word!r}; call it per run.")
-    return load(carry_out(compose(words)))
+    config = compose(words)
+    return load(carry_out(config), trust_remote_code=config.backbone.trust_remote_code)
 
 
-def load(run: str | os.PathLike[str], *, device: str = "auto") -> Run:
-    """The finished run in a folder. Raises RunError if there is none."""
+def load(
+    run: str | os.PathLike[str], *, device: str = "auto", trust_remote_code: bool = False
+) -> Run:
+    """The finished run in a folder. Raises RunError if there is none.
+
+    trust_remote_code: whether Python code may run that came with the run's backbone.
+    """
     if not isinstance(run, str | os.PathLike):
         raise RunError(f"load takes the path of a run folder; got {run!r}.")
-    return Run(Path(run).expanduser(), device=device)
+    return Run(Path(run).expanduser(), device=device, trust_remote_code=trust_remote_code)
 
 
 class Run:
     """A finished run: its results, and its model for use."""
 
-    def __init__(self, path: Path, *, device: str = "auto") -> None:
+    def __init__(
+        self, path: Path, *, device: str = "auto", trust_remote_code: bool = False
+    ) -> None:
         self.path = path
         self.results = read_results(path)
         self._device = device
+        self._trusts_code = trust_remote_code
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
@@ -97,9 +106,13 @@ class Run:
     @cached_property
     def model(self) -> Model:
         """The trained model."""
+        from gptasks.pretrained import warn_of_code
         from gptasks.saved_model import load_model
 
-        return load_model(RunFolder(self.path).model, self.task, self._runtime)
+        folder = RunFolder(self.path).model
+        if self._trusts_code:
+            warn_of_code(f"the model in {folder}")
+        return load_model(folder, self.task, self._runtime, trust_remote_code=self._trusts_code)
 
     def predict(self, texts: Iterable[str | Mapping[str, Any]]) -> list[Prediction]:
         """One prediction per text, or per row (a mapping with the task's columns).

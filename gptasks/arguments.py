@@ -75,6 +75,9 @@ def add_reading(parser: Parser, flag: str) -> None:
         "--no-quoting", action="store_true", help='in csv and tsv, " is a sign like any other'
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument(
+        "--trust-remote-code", action="store_true", help="run Python code that lies in RUN/model"
+    )
 
 
 def opened_run(options: argparse.Namespace) -> Run:
@@ -86,7 +89,7 @@ def opened_run(options: argparse.Namespace) -> Run:
     faults = check(RunOptions, {"device": options.device}, "")
     if faults:
         raise ConfigError("\n".join(faults))
-    run = load(options.run, device=options.device)
+    run = load(options.run, device=options.device, trust_remote_code=options.trust_remote_code)
     given = {key: getattr(options, key) for key in COLUMNS if getattr(options, key) is not None}
     for key in given:
         if not hasattr(run.task, key):

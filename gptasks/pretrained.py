@@ -224,7 +224,7 @@ def _open(
     else:
         common["local_files_only"] = True
     if options.trust_remote_code:
-        logger.warning("backbone %s: running Python code that comes with the model", name)
+        warn_of_code(f"backbone {name}")
     try:
         what = f"the tokenizer of backbone {place}"
         tokenizer = AutoTokenizer.from_pretrained(place, **common)
@@ -246,21 +246,41 @@ def _open(
         )
     except Exception as error:  # an unknown architecture, a broken safetensors file, bad JSON
         if options.source == "hub" and isinstance(error, OSError):
+            wanted = place + (f"@{options.revision}" if options.revision else "")
             raise BackboneError(
-                f"backbone {place!r} is neither cached nor to be had from the hub "
+                f"backbone {wanted!r} is neither cached nor to be had from the hub "
                 f"({first_line(error)}); check the name and the connection, or give a folder: "
                 "backbone=./FOLDER."
             ) from error
-        advice = ""
         if "trust_remote_code" in str(error):
-            advice = "; read that code, and if you trust it set backbone.trust_remote_code=true"
+            there = f"https://hf.co/{place}" if options.source == "hub" else place
+            raise BackboneError(
+                f"backbone {name!r} needs Python code that comes with it and is not run unasked: "
+                f"it can do whatever you can. Read its .py files in {there}, and if you trust them "
+                "set backbone.trust_remote_code=true."
+            ) from error
         fault = first_line(error).rstrip(" .:")
-        raise BackboneError(f"{what} can't be opened: {fault}{advice}.") from error
+        raise BackboneError(f"{what} can't be opened: {fault}.") from error
     # A model saved for another task comes without the map to words, which only some tasks need.
     prefix = f"{model.base_model_prefix}." if is_language_model else ""
     missing = {name for name in report["missing_keys"] if name.startswith(prefix)}
     check_loaded({**report, "missing_keys": missing}, what, BackboneError)
+    if getattr(model.config, "auto_map", None) and not options.trust_remote_code:
+        logger.info(
+            "backbone %s: Python code that comes with it is not run; transformers' own %s is taken",
+            name,
+            type(model).__name__,
+        )
     return model, tokenizer, is_language_model and len(missing) == len(report["missing_keys"])
+
+
+def warn_of_code(what: str) -> None:
+    """Say, before `what` is opened with its code, what that means."""
+    logger.warning(
+        "%s: Python code that comes with it is run if there is any, and can do whatever you can: "
+        "read, change, delete and send your files; trust only code that you have read",
+        what,
+    )
 
 
 def check_loaded(report: Mapping[str, Any], what: str, fault: type[GptasksError]) -> None:

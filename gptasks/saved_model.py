@@ -108,8 +108,13 @@ def head_name(layout: Layout, hf: PreTrainedModel) -> str | None:
     return next((name for name in layout.head_names if hasattr(hf, name)), None)
 
 
-def load_model(folder: Path, task: Task, runtime: Runtime) -> Model:
-    """The model that `save_model` wrote. Raises RunError in one line when it is broken."""
+def load_model(
+    folder: Path, task: Task, runtime: Runtime, *, trust_remote_code: bool = False
+) -> Model:
+    """The model that `save_model` wrote. Raises RunError in one line when it is broken.
+
+    trust_remote_code: whether Python code may run that came with the backbone and lies in `folder`.
+    """
     import torch
     import transformers
     from safetensors import SafetensorError
@@ -130,12 +135,21 @@ def load_model(folder: Path, task: Task, runtime: Runtime) -> Model:
                 folder,
                 dtype=runtime.dtype,
                 local_files_only=True,
+                trust_remote_code=trust_remote_code,  # unsaid, transformers would ask on stdin
                 use_safetensors=True,
                 ignore_mismatched_sizes=True,  # reported below, by name
                 output_loading_info=True,
             )
-            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=trust_remote_code
+            )
     except Exception as error:  # missing files, broken safetensors, broken JSON
+        if "trust_remote_code" in str(error):
+            raise RunError(
+                f"the model in {folder} needs Python code that lies there with it and is not run "
+                "unasked: it can do whatever you can. Read its .py files, and if you trust them "
+                "give --trust-remote-code, or gptasks.load(RUN, trust_remote_code=True)."
+            ) from error
         fault = first_line(error).rstrip(" .:")
         raise RunError(f"the model in {folder} can't be opened: {fault}; {ADVICE}") from error
     check_loaded(report, f"the model in {folder}", RunError)

@@ -216,22 +216,6 @@ def test_a_tokenizer_of_another_model_is_refused(folder: Path):
         opened(path=str(folder))
 
 
-@pytest.mark.parametrize("part", ["AutoConfig", "AutoModel"])
-def test_code_that_comes_with_a_model_is_not_run_unless_allowed(part: str, folder: Path):
-    ran = folder / "ran"
-    (folder / "theirs.py").write_text(f"open({str(ran)!r}, 'w')\n")
-    values: dict[str, Any] = {"auto_map": {part: "theirs.Theirs"}}
-    change(folder, **values | ({"model_type": "theirs"} if part == "AutoConfig" else {}))
-    if part == "AutoConfig":
-        with pytest.raises(
-            BackboneError, match=r"custom code .* set backbone\.trust_remote_code=true\.$"
-        ):
-            opened(path=str(folder))
-    else:  # transformers has a Llama of its own
-        assert opened(path=str(folder)).layers == 4
-    assert not ran.exists()
-
-
 @pytest.mark.parametrize(
     ("choice", "repository", "shape"),
     [
@@ -259,9 +243,17 @@ def test_a_repository_of_the_hub_opens_from_its_cache(
     options = compose(["task=sequence_classification", f"backbone={choice}"]).backbone
     found = load_backbone(options, choice, dtype=torch.float32, device=CPU)
     assert found.source == repository + ("@v2" if "@" in choice else "")
-    batch = batch_of(found, ["one text", "another, longer text"])
+    texts = ["one text", "another, longer text, so that the first is padded"]
+    batch = batch_of(found, texts)
     ours, theirs = (decode(b.model, batch) for b in (found, tiny))
     assert furthest(ours, theirs, batch["attention_mask"]) < 1e-5
+    for row, text in enumerate(texts):
+        alone = decode(found.model, batch_of(found, [text]))[0]
+        assert furthest(ours[row, : len(alone)], alone) < 1e-5
+    with pytest.raises(
+        BackboneError, match=rf"^backbone '{repository}@v9' is neither cached nor to be had"
+    ):
+        opened(source="hub", hub=repository, revision="v9")
 
 
 def test_the_hub_without_a_connection_says_what_to_do():

@@ -243,7 +243,12 @@ class _Session:
         from gptasks.saved_model import load_model
 
         model = self.processes.every(
-            lambda: load_model(self.folder.model, self.task, self.processes.machine)
+            lambda: load_model(
+                self.folder.model,
+                self.task,
+                self.processes.machine,
+                trust_remote_code=self.config.backbone.trust_remote_code,
+            )
         )
         return {
             name: self._timed(
