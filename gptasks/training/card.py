@@ -94,10 +94,12 @@ def _origin(config: RunConfig, results: Mapping[str, Any], what: str) -> str:
     is_frozen = "trained_parameters" not in fit
     learnt = "with a head fitted" if is_frozen else "fine-tuned"
     cut = f", cut at layer {fit['layer']} of {fit['layers']}" if "layer" in fit else ""
+    adapter = config.resolved["strategy"].get("adapter", "lora")
+    kind = "" if adapter == "lora" else f" with `strategy.adapter={adapter}`"
     return (
         f"{what} GPT {named}{cut}, {learnt} for the task `{config.task_name}` "
         f"({type(config.task).name}) by gptasks {results['versions']['gptasks']}, "
-        f"`strategy={config.strategy_name}`, seed {config.run.seed}."
+        f"`strategy={config.strategy_name}`{kind}, seed {config.run.seed}."
     )
 
 

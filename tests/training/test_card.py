@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import ModelCard
-from small_runs import configured, write_reviews
+from small_runs import adapter, configured, write_reviews
 
 from gptasks.runs import read_results
 from gptasks.training.card import model_card
@@ -43,6 +43,17 @@ def test_the_card_says_what_the_results_say(data):
     assert "with a head fitted for the task" in text
     assert 'print(answer("a text"))' in text
     assert "The files `reviews.csv`." in text
+
+
+def test_the_card_says_which_adapter_it_was(data):
+    _, results, _ = made(data)
+    for name, said in (
+        ("lora", "The GPT `tiny`, cut at layer"),
+        ("ia3", "`strategy=lora` with `strategy.adapter=ia3`, seed 0."),
+    ):
+        text = model_card(configured(data, *adapter(name)), results, is_plain=True)
+        assert said in text
+        assert ("strategy.adapter" in text) is (name == "ia3")
 
 
 def test_the_card_tells_nothing_private(data):
