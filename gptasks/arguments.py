@@ -120,6 +120,7 @@ def rows_of(options: argparse.Namespace, task: Task) -> Iterator[Row]:
 
         data = data_options(options, options.input)
         for found in files_of(data, ["test"])["test"]:
+            assert isinstance(found.path, Path)
             yield from _records(found.path, found.origin, data, task)
         return
     if sys.stdin is None:

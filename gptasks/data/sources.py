@@ -1,26 +1,28 @@
-"""Finds the files of each split: where they are named, and where they lie on this machine."""
+"""Finds what each split is read from: the files it names on this machine, or rows of the hub."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import Any
 
+from gptasks.data.files import BadRow, read_file
+from gptasks.data.hub import HubSplit, hub_splits
 from gptasks.data.opening import matching
 from gptasks.errors import ConfigError, DataError, suggest
-from gptasks.task import DataOptions
+from gptasks.task import DataOptions, Row
 
 SPLITS = ("train", "validation", "test")
 """Names of the splits, which are also the keys of `task.data` that name their files."""
 
-Source = Callable[[DataOptions, Sequence[str], Sequence[str]], list[Path]]
-"""Turns names, as the configuration gives them, into local files.
+Source = Callable[[DataOptions, Sequence[str], Sequence[str]], Sequence[Path | HubSplit]]
+"""Turns names, as the configuration gives them, into local files or rows of the hub.
 
-Called as source(data, wanted, named): gives the files of `wanted`, in order. `named` are the names
+Called as source(data, wanted, named): gives those of `wanted`, in order. `named` are the names
 of every split, wanted or not: a source that fetches does so once for all of them, so that a later
 call for another split finds them kept.
 """
@@ -28,10 +30,10 @@ call for another split finds them kept.
 
 @dataclass(frozen=True)
 class DataFile:
-    """One file of a split."""
+    """One file of a split, or one split of the hub."""
 
-    path: Path
-    """Where it lies on this machine."""
+    path: Path | HubSplit
+    """Where it lies on this machine, or its rows."""
 
     origin: str
     """What the ids of its rows begin with: its name, with as many folders before it as tell it
@@ -39,6 +41,12 @@ class DataFile:
 
     label: str | None = None
     """The class all its rows have; None where the rows say it themselves."""
+
+    def records(self, data: DataOptions) -> Iterator[Row | BadRow]:
+        """Its rows and unusable records in order, read as `data` says."""
+        if isinstance(self.path, HubSplit):
+            return self.path.records()
+        return read_file(self.path, data, origin=self.origin)
 
 
 def _local(data: DataOptions, wanted: Sequence[str], named: Sequence[str]) -> list[Path]:
@@ -59,7 +67,13 @@ def _packaged(data: DataOptions, wanted: Sequence[str], named: Sequence[str]) ->
     return [found[name] for name in wanted]
 
 
-SOURCES: Mapping[str, Source] = MappingProxyType({"files": _local, "package": _packaged})
+def _hub(data: DataOptions, wanted: Sequence[str], named: Sequence[str]) -> list[HubSplit]:
+    return hub_splits(data, wanted)
+
+
+SOURCES: Mapping[str, Source] = MappingProxyType(
+    {"files": _local, "package": _packaged, "hub": _hub}
+)
 """The sources there are, by `task.data.source`."""
 
 
@@ -158,7 +172,8 @@ def _misshapen(key: str, value: Any) -> ConfigError:
 
 
 def _address(data: DataOptions, name: str) -> str:
-    """What tells one file from another: the whole path, or the member with its archives."""
+    """What tells one file from another: the whole path, or the member with its archives; of the
+    hub the split as it is named."""
     if data.source == "files":
         return Path(os.path.abspath(name)).as_posix()
     return name.replace("!/", "/")

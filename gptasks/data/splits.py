@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gptasks.data.files import BadRow, read_file
+from gptasks.data.files import BadRow
 from gptasks.data.sources import SOURCES, SPLITS, DataFile, Source, files_of
 from gptasks.errors import ConfigError, DataError, listing, suggest
 from gptasks.task import DataOptions, Row, Task
@@ -135,7 +135,7 @@ def _records(task: Task, files: Sequence[DataFile]) -> Iterator[Row | BadRow]:
     column = getattr(task, "label", None)
     column = column if isinstance(column, str) and column else "label"
     for file in files:
-        for record in read_file(file.path, task.data, origin=file.origin):
+        for record in file.records(task.data):
             if isinstance(record, Row) and file.label is not None:
                 if str(record.get(column, file.label)) != file.label:
                     raise DataError(

@@ -129,6 +129,12 @@ def _data(config: RunConfig, results: Mapping[str, Any]) -> Iterator[str]:
 def _source(data: DataOptions) -> str:
     if data.source == "package":
         return f"Files of the package {data.distribution}"
+    if data.source == "hub":
+        dataset = str(data.dataset)
+        if dataset.startswith(("/", ".", "~")):
+            return f"The data set `{Path(dataset).name}`"
+        which = "".join(f", {word}" for word in (data.config, data.revision) if word)
+        return f"The data set `{dataset}`{which}, of the Hugging Face hub"
     named = [getattr(data, split) for split in ("train", "validation", "test")]
     return f"The files {', '.join(f'`{name}`' for name in dict.fromkeys(_names(named)))}"
 

@@ -168,7 +168,7 @@ def test_an_unknown_source_names_the_nearest():
     data = DataOptions(source="pakage", train="a.csv")
     with pytest.raises(
         ConfigError,
-        match=r"no data source 'pakage'; did you mean 'package'\? \(.*=files\|package\)",
+        match=r"no data source 'pakage'; did you mean 'package'\? \(.*=files\|package\|hub\)",
     ):
         files_of(data)
 

@@ -64,6 +64,21 @@ def test_the_card_tells_nothing_private(data):
         assert row.partition(",")[0] not in text
 
 
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (["dataset=nyu-mll/glue", "config=sst2"], "`nyu-mll/glue`, sst2, of the Hugging Face hub."),
+        (["dataset=/home/me/private/toy"], "The data set `toy`. Rows"),
+    ],
+)
+def test_data_of_the_hub_is_named(data, keys, said):
+    _, results, _ = made(data)
+    more = [f"task.data.{key}" for key in ("source=hub", *keys)]
+    text = model_card(configured(data, "strategy=head", *more), results, is_plain=True)
+    assert said in text
+    assert "private" not in text
+
+
 def test_a_head_that_plain_transformers_has_not_says_how_to_open_it(data):
     card, _, text = made(data, "task.pooling=mean")
     assert card.data.library_name == "gptasks"
