@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
+import subprocess
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, ClassVar
 
 import datasets
 import pytest
@@ -268,3 +274,92 @@ def test_a_format_is_no_data_set(tmp_path: Path):
     (tmp_path / "cwd" / "train.jsonl").write_text('{"text": "a"}\n', "utf-8")
     with pytest.raises(ConfigError, match=r"dataset=json is the name of a format, .*source=files"):
         rows(options("json", train="train"))
+
+
+class _Hub(BaseHTTPRequestHandler):
+    """A hub with one data set, `owner/toy`, that has a card and one file; every name is a commit
+    of it."""
+
+    files: ClassVar[dict[str, bytes]] = {
+        "README.md": b"---\nlicense: mit\n---\n",
+        "train.jsonl": b'{"text": "one"}\n{"text": "two"}\n',
+    }
+
+    def do_HEAD(self) -> None:
+        body, headers, code = b"", {"X-Error-Code": "RepoNotFound"}, 404
+        if self.path.startswith("/datasets/owner/toy/resolve/"):
+            body = self.files.get(self.path.split("/", 6)[6], b"")
+            headers = {"ETag": f'"{hashlib.sha1(body).hexdigest()}"', "X-Repo-Commit": COMMIT}
+            code = 200 if body else 404
+            headers |= {} if body else {"X-Error-Code": "EntryNotFound"}
+        elif self.path.startswith("/api/datasets/owner/toy/"):
+            files = [
+                {"type": "file", "path": name, "size": len(held), "oid": name}
+                for name, held in self.files.items()
+            ]
+            about = {"id": "owner/toy", "sha": COMMIT, "private": False}
+            body = json.dumps(files if "/tree/" in self.path else about).encode()
+            headers, code = {"Content-Type": "application/json"}, 200
+        self.send_response(code)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    do_GET = do_HEAD
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+ASKED = """
+import sys
+from gptasks.data.sources import files_of
+from gptasks.errors import DataError
+from gptasks.task import DataOptions
+for values in eval(sys.argv[1]):
+    data = DataOptions(source="hub", train="train[1:]", **values)
+    try:
+        (file,) = files_of(data, ["train"])["train"]
+        print([(row.id, row["text"]) for row in file.records(data)])
+    except DataError as error:
+        print(error)
+"""
+
+
+def asked(*data_sets: dict[str, Any], **told: str) -> list[str]:
+    """What a process of its own reads of each data set, or says of it; nothing else is printed."""
+    done = subprocess.run(
+        [sys.executable, "-c", ASKED, repr(data_sets)],
+        check=True, capture_output=True, text=True, env={**os.environ, **told},
+    )  # fmt: skip
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+def test_a_data_set_is_fetched_from_the_hub_once(tmp_path: Path):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
+    Thread(target=server.serve_forever, daemon=True).start()
+    told = {"HF_HOME": str(tmp_path / "home"), "NO_PROXY": "127.0.0.1", "HF_HUB_OFFLINE": "0"}
+    told |= {"HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_DATASETS_OFFLINE": "0"}
+    toy = {"dataset": "owner/toy"}
+    two = "[('toy/train:2', 'two')]"
+    try:
+        fetched = asked(
+            {**toy, "streaming": True},
+            {**toy, "revision": COMMIT},
+            {**toy, "config": "other"},
+            {"dataset": "owner/none"},
+            **told,
+        )
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert fetched[:3] == [
+        two,
+        two,
+        "data set 'owner/toy' has no configuration 'other' (it has: default).",
+    ]
+    assert "'owner/none' doesn't exist on the Hub or cannot be accessed; check" in fetched[3]
+    assert asked(toy, **{**told, "HF_HUB_OFFLINE": "1"}) == [two]
