@@ -88,7 +88,7 @@ class DataOptions:
     """Whether `"` groups a csv or tsv field; false takes quotation marks as plain text."""
 
     encoding: str = "utf-8"
-    """Encoding of text files, by Python's names; a byte-order mark is understood."""
+    """Encoding of text files, by Python's names, or `guess`; a byte-order mark is understood."""
 
     max_bad: int = field(default=0, metadata={"minimum": 0})
     """Number of unusable rows that may be left out; one more ends the run."""

@@ -52,6 +52,7 @@ PLACES: dict[str, set[str]] = {
     "unearth": {"data"},
     "httpx2": {"data"},
     "pyarrow": {"data"},
+    "charset_normalizer": {"data"},
     "huggingface_hub": {"config", "pretrained", "training", "data"},
 }
 """The only modules or packages that may import a library."""
@@ -71,6 +72,8 @@ AT_ONCE: dict[str, set[str]] = {
     "unearth": set(),
     "httpx2": set(),
     "pyarrow": set(),
+    "datasets": {"metrics.base", "metrics.probability"},
+    "charset_normalizer": set(),
 }
 """Heavy libraries, and the modules that may import them at module level."""
 

@@ -286,7 +286,9 @@ def _parquet(path: Path) -> Iterator[Any]:
                 source = io.BytesIO(packed.read())
         with pq.ParquetFile(source) as file:
             yield file
-    except (pa.ArrowException, OSError, UnicodeError) as error:
+    except UnicodeError as error:
+        raise DataError(f"{path} holds a text that is not utf-8: {error}.") from error
+    except (pa.ArrowException, OSError) as error:
         why = str(error).partition("\n")[0]
         raise DataError(f"{path} is no whole parquet file: {why}.") from error
 

@@ -7,6 +7,7 @@ import glob
 import gzip
 import io
 import itertools
+import logging
 import os
 import zlib
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,11 @@ from typing import IO, cast
 
 from gptasks.errors import ConfigError, DataError, listing, suggest
 from gptasks.task import DataOptions
+
+GUESS = "guess"
+"""What `task.data.encoding` says to have the encoding guessed."""
+
+logger = logging.getLogger(__name__)
 
 
 def check_file(path: Path) -> None:
@@ -77,19 +83,85 @@ def opened_bytes(path: Path) -> Iterator[IO[bytes]]:
 @contextmanager
 def opened_text(path: Path, options: DataOptions, newline: str) -> Iterator[Iterator[str]]:
     """The lines of a text file, with their ends, without a byte-order mark."""
+    encoding = _guessed(path) if options.encoding == GUESS else options.encoding
     with opened_bytes(path) as stream:
         try:
-            text = io.TextIOWrapper(stream, encoding=options.encoding, newline=newline)
+            text = io.TextIOWrapper(stream, encoding=encoding, newline=newline)
         except LookupError as error:
-            near = suggest(options.encoding, _ENCODINGS) or f"; such are {listing(_ENCODINGS)}."
-            raise ConfigError(f"task.data.encoding={options.encoding}: {error}{near}") from error
+            near = suggest(encoding, [*_ENCODINGS, GUESS]) or f"; such are {listing(_ENCODINGS)}."
+            raise ConfigError(f"task.data.encoding={encoding}: {error}{near}") from error
         try:
             yield _without_mark(text)
         except UnicodeError as error:
-            raise DataError(_undecodable(path, options.encoding, error)) from error
+            raise DataError(_undecodable(path, encoding, error)) from error
 
 
 _ENCODINGS = ("utf-8", "utf-16", "latin-1", "cp1252", "gb18030", "big5", "shift_jis", "euc_kr")
+
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",  # before that of utf-16, with which it begins
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+_COMMON = (
+    *("cp1252", "gb18030", "big5", "cp932", "euc_kr", "euc_jp", "cp1251", "koi8_r", "cp1250"),
+    *("cp1253", "cp1254", "cp1255", "cp1256", "mac_roman"),
+)
+"""Encodings that are guessed. Of those that fit equally well the first is taken: most signs of
+western, central and southern Europe are the same in several."""
+
+_SAMPLE = 1 << 18
+"""Bytes that a guess is made on."""
+
+
+def _guessed(path: Path) -> str:
+    """The encoding that its mark tells; else utf-8 where the whole file is that, since other texts
+    hardly ever are by chance; else what charset-normalizer finds likeliest, with a warning."""
+    from charset_normalizer import from_bytes
+
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    sample, is_utf8 = b"", True
+    with opened_bytes(path) as stream:
+        start = stream.read(4)
+    for mark, encoding in _MARKS.items():
+        if start.startswith(mark):
+            return encoding
+    with opened_bytes(path) as stream:
+        for line in itertools.chain(stream, [b""]):
+            if is_utf8:
+                try:
+                    decoder.decode(line, final=not line)
+                except UnicodeDecodeError:
+                    is_utf8 = False
+            if not line.isascii() or b"\0" in line:  # plain letters tell nothing
+                sample += line[: _SAMPLE - len(sample)]
+            if not is_utf8 and len(sample) >= _SAMPLE:
+                break
+    if is_utf8 and sample.count(0) <= len(sample) / 4:  # more is utf-16 without its mark
+        return "utf-8"
+    wide = ("utf_16_le", "utf_16_be") if b"\0" in sample else ()
+    found = from_bytes(sample, cp_isolation=[*wide, *_COMMON])
+    best = found.best()
+    if best is None:
+        raise DataError(f"{path} is text in no encoding that could be guessed; {_ADVICE}.")
+    equal = {
+        name
+        for match in found
+        if abs(match.chaos - best.chaos) + abs(match.coherence - best.coherence) < 0.01
+        for name in match.could_be_from_charset
+    }
+    encoding = next((name for name in _COMMON if name in equal), best.encoding)
+    logger.warning(
+        "%s is not utf-8 and is read as %s, which is a guess; if the texts are right, set"
+        " task.data.encoding=%s.",
+        *(path, encoding, encoding),
+    )
+    return encoding
+
+
+_ADVICE = "set task.data.encoding to what it was written in, such as latin-1 or gb18030"
 
 
 def _without_mark(text: IO[str]) -> Iterator[str]:
@@ -106,7 +178,6 @@ def _undecodable(path: Path, encoding: str, error: UnicodeError) -> str:
         mark = stream.read(2)
     if mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and "16" not in encoding:
         return f"{path} is not {encoding}: it begins as utf-16 does; set task.data.encoding=utf-16."
-    advice = "set task.data.encoding to what it was written in, such as latin-1 or gb18030"
     decoder = codecs.getincrementaldecoder(encoding)()
     offset, line = 0, 1
     with opened_bytes(path) as stream:
@@ -121,13 +192,13 @@ def _undecodable(path: Path, encoding: str, error: UnicodeError) -> str:
                 decoder.setstate(state)
                 line += decoder.decode(chunk[:good]).count("\n")
                 byte = f"byte 0x{fault.object[fault.start]:02x} at offset {at}, line {line}"
-                return f"{path} is not {encoding}: {byte}; {advice}."
+                return f"{path} is not {encoding}: {byte}; {_ADVICE}."
             except UnicodeError:
                 break
             if not chunk:
                 break
             offset += len(chunk)
-    return f"{path} is not {encoding}: {error}; {advice}."
+    return f"{path} is not {encoding}: {error}; {_ADVICE}."
 
 
 def _file_names(folder: Path) -> list[str]:
