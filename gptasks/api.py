@@ -135,7 +135,7 @@ class Run:
 
     def evaluate(
         self, data: DataOptions | None = None
-    ) -> tuple[dict[str, Score], list[Row], list[Prediction]]:
+    ) -> tuple[dict[str, Score], Sequence[Row], list[Prediction]]:
         """Scores, rows and predictions on the run's own test split, or on that of `data`.
 
         Raises DataError where a row has no label, or one the model can't say.
