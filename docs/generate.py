@@ -64,7 +64,23 @@ Which numbers of the model move.
 How they are moved. `strategy=head` has no loop and uses `trainer.batch_tokens` alone.
 """,
     "tracking": """\
-Who is told of the run while it happens; the run folder holds everything in any case.
+Who is told of the run while it happens; the run folder holds everything in any case. The libraries
+of `tensorboard`, `trackio` and `mlflow` are extras: `pip install 'gptasks[tensorboard]'`.
+
+| | configuration | curves | scores | confusion matrix | test predictions | how it ended |
+|---|---|---|---|---|---|---|
+| `wandb` | config | charts | summary | chart | table | exit code |
+| `tensorboard` | HParams | scalars | scalars | table under Text | 1,000 rows under Text | HParams |
+| `trackio` | config | metrics | metrics | table | table | only an alert if it failed |
+| `mlflow` | parameters | metrics | metrics | table among the artifacts | the same | status |
+| `jsonl` | a line | a line each | a line | a line | a line | a line |
+
+Where scores are points like those of a curve, one that has a curve stands under `final/`. A run
+that goes on after a stop is the same run there, and is told from its start: W&B gets another
+segment of it, and elsewhere what was told before is replaced (MLflow keeps that as a deleted run).
+`tensorboard --logdir runs` shows all runs, `trackio show --project gptasks` too; for MLflow set
+`tracking.uri`, or MLFLOW_TRACKING_URI, to one store for all. Its page needs the whole of `mlflow`.
+
 """,
 }
 

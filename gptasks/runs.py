@@ -26,6 +26,9 @@ FORMAT = 1
 CONFIG, RESULTS, HISTORY = "config.yaml", "results.json", "history.jsonl"
 LOCK, ID, PART = ".lock", ".id", ".part"
 
+TRACKED = ("tracking.jsonl", "wandb", "tensorboard", "mlflow")
+"""What the trackers keep in the folder."""
+
 UNCOMPARED = ("run", "tracking")
 """What may differ between a run and its continuation: where it is, and who watches."""
 
@@ -149,7 +152,7 @@ class RunFolder:
     def _is_fresh(self) -> bool:
         """Whether the run ended before it had learnt anything, as for a file not found: then the
         same folder may be used for the corrected command."""
-        ours = {CONFIG, CONFIG + PART, LOCK, ID, ID + PART, "tracking.jsonl", "wandb"}
+        ours = {CONFIG, CONFIG + PART, LOCK, ID, ID + PART, *TRACKED}
         return {LOCK, CONFIG} <= {p.name for p in self.path.iterdir()} <= ours
 
 

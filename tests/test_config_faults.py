@@ -82,7 +82,8 @@ def faults(registry: Registry, *overrides: str) -> list[str]:
          "end"),
         # names
         ("backbone=smolm2", "no backbone 'smolm2'; did you mean 'smollm2'?"),
-        ("tracking=null", "no tracking 'null'; there are jsonl, none, wandb"),
+        ("tracking=null", "no tracking 'null'; there are jsonl, mlflow, none, tensorboard, "
+         "trackio, wandb"),
         ("strategy=zzz", "no strategy 'zzz'; there are full, head, lora"),
         ("strategy=", "strategy= is empty; give it one of full, head, lora"),
         ("backbone=", "backbone= is empty; give it a name, file, folder or hub id"),

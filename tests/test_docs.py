@@ -227,7 +227,8 @@ def here(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_run_folder_holds_what_the_page_says(here: Path) -> None:
     told = keys_of_table("reference/run-folder.md", "What is in it")
-    aside = {"checkpoints/", "wandb/"}  # of an unfinished run, and of another tracker
+    # of an unfinished run, and of other trackers
+    aside = {"checkpoints/", "wandb/", "tensorboard/", "mlflow/"}
     found = set()
     for path in (here / "RUN").iterdir():
         inside = sorted(path.iterdir()) if path.name == "predictions" else [path]

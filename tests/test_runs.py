@@ -126,7 +126,8 @@ def test_a_run_that_learnt_nothing_gives_way_to_another_configuration(tmp_path):
     folder = RunFolder(tmp_path / "run")
     folder.claim(CONFIG)
     assert folder.id
-    (folder.path / "tracking.jsonl").write_text("")
+    for name in ("tracking.jsonl", "wandb", "tensorboard", "mlflow"):
+        (folder.path / name).write_text("")
     folder.release()
     assert RunFolder(folder.path).claim(changed(seed=1))
     assert read_config(folder.path)["seed"] == 1

@@ -415,7 +415,7 @@ def test_importing_the_trackers_imports_no_heavy_library():
 
 
 def test_every_tracker_is_found_by_its_name_and_wandb_comes_first():
-    assert list(TRACKERS) == ["wandb", "jsonl", "none"]
+    assert list(TRACKERS) == ["wandb", "tensorboard", "trackio", "mlflow", "jsonl", "none"]
     for name, cls in TRACKERS.items():
         assert cls.name == name
         assert not cls().log_texts

@@ -5,6 +5,8 @@ A tracker is told of everything and asked for nothing: the run folder holds all 
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import logging
 import math
 import textwrap
@@ -13,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+
+from gptasks.errors import MissingExtraError, listing
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +37,8 @@ class RunInfo:
     seed: int
 
     folder: Path
-    """The run folder; it exists, and a tracker writes nowhere else."""
+    """The run folder; it exists. A tracker writes nowhere else, unless its tool keeps all runs in
+    one store."""
 
     config: Mapping[str, Any]
     """The whole configuration, nested as in `config.yaml`."""
@@ -51,8 +56,30 @@ class Tracker(ABC):
     name: ClassVar[str] = ""
     """What `tracking=<name>` selects."""
 
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Modules it needs that gptasks alone does not bring; the extra of its name installs them."""
+
     log_texts: bool = False
     """Whether tables show the input texts; false by default, for an online run uploads them."""
+
+    @classmethod
+    def missing(cls) -> list[str]:
+        """Its libraries that are not installed."""
+        specs = {library: importlib.util.find_spec(library) for library in cls.libraries}
+        # A mere folder of that name, in the current one, has no origin.
+        return [library for library, spec in specs.items() if spec is None or spec.origin is None]
+
+    def check(self) -> None:
+        """Raise MissingExtraError if a library is absent.
+
+        Called before any work and, unlike the methods below, not through `SafeTracker`.
+        """
+        missing = self.missing()
+        if missing:
+            raise MissingExtraError(
+                f"tracking={self.name} needs {listing(missing)}, not installed here; "
+                f"pip install 'gptasks[{self.name}]', or choose another tracking=…"
+            )
 
     @abstractmethod
     def start(self, info: RunInfo) -> None:
@@ -164,3 +191,16 @@ def plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return plain(value.tolist())
     return str(value)
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, str | int | float]:
+    """Every value of a configuration by its dotted key, for tools that know numbers and strings;
+    lists and null are JSON."""
+    found: dict[str, str | int | float] = {}
+    for key, value in plain(config).items():
+        if isinstance(value, dict) and value:
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            is_simple = isinstance(value, str | int | float)
+            found[prefix + key] = value if is_simple else json.dumps(value, ensure_ascii=False)
+    return found

@@ -64,6 +64,7 @@ def train(config: RunConfig) -> Path:
     def claim() -> bool:
         check_names(config.task.metrics, f"task '{config.task_name}'")
         config.strategy.check(config.task)
+        config.tracking.check()
         return folder.claim(config.resolved)
 
     if not processes.first(claim):
