@@ -55,6 +55,7 @@ class WandbTracker(Tracker):
     def __post_init__(self) -> None:
         self._run: Any = None
         self._folder = Path()
+        self._results: dict[str, float] = {}
 
     def start(self, info: RunInfo) -> None:
         """Start a W&B run of the same id, and say where it is."""
@@ -118,10 +119,15 @@ class WandbTracker(Tracker):
 
     def summary(self, values: Mapping[str, float]) -> None:
         """Set values of W&B's summary, which its tables of runs show."""
-        self._run.summary.update({key: float(value) for key, value in values.items()})
+        self._results = {key: float(value) for key, value in values.items()}
+        self._run.summary.update(self._results)
 
     def finish(self, exit_code: int) -> None:
         """Wait for the upload, at most `finish_timeout`, and close the W&B run."""
+        if self._results:
+            # The last point is only now complete, and W&B sums up by it what has a curve too.
+            self._run.log({}, commit=True)
+            self._run.summary.update(self._results)
         try:
             self._run.finish(exit_code=exit_code)
         except TimeoutError:
