@@ -18,6 +18,7 @@ from gptasks.errors import ConfigError, DataError, GptasksError, RunError
 from gptasks.evaluation import full_scores, predict_windows, references_of
 from gptasks.metrics import Score
 from gptasks.registry import Registry
+from gptasks.room import Room
 from gptasks.runs import CONFIG, RunFolder, read_config, read_results
 from gptasks.task import DataOptions, Prediction, Row, Task
 
@@ -176,6 +177,13 @@ class Run:
         precision = self.results["timing"]["precision"]
         return runtime(self._device, "fp32" if precision == "fp32" else usual.precision)
 
+    @cached_property
+    def _room(self) -> Room:
+        from gptasks.runtime import forward_tokens
+
+        tokens = self.config.trainer.batch_tokens
+        return Room(forward_tokens(self.model.backbone.device, tokens))
+
     def _row(self, text: Any, n: int) -> Row:
         if isinstance(text, str):
             return self.task.row_of(text, f"text {n}")
@@ -190,8 +198,6 @@ class Run:
             raise DataError(f"{row.id}: {error}") from error
 
     def _predict(self, rows: Sequence[Row]) -> list[Prediction]:
-        from gptasks.runtime import forward_tokens
-
         backbone = self.model.backbone
         return predict_windows(
             self.task,
@@ -199,6 +205,6 @@ class Run:
             encode_rows(self.task, rows, backbone.tokenizer).windows,
             rows,
             pad_id=backbone.tokenizer.pad_id,
-            batch_tokens=forward_tokens(backbone.device, self.config.trainer.batch_tokens),
+            room=self._room,
             device=backbone.device,
         )

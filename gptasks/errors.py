@@ -47,6 +47,14 @@ class TrainingError(GptasksError):
     exit_code = 1
 
 
+class NoRoomError(TrainingError):
+    """Memory does not hold a batch of so many windows and padded tokens; one can't be halved."""
+
+    def __init__(self, message: str, windows: int, tokens: int) -> None:
+        super().__init__(message)
+        self.windows, self.tokens = windows, tokens
+
+
 def suggest(word: str, choices: Iterable[str]) -> str:
     """The nearest of `choices` as "; did you mean 'x'?", or nothing when none is near.
 

@@ -6,15 +6,16 @@ import json
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gptasks.data.batching import collate, sorted_batches
 from gptasks.data.encoding import Window
 from gptasks.errors import DataError
 from gptasks.metrics import LOSS, Score, point, score_all
 from gptasks.progress import Progress
+from gptasks.room import Room, holding
 from gptasks.task import Prediction, Row, Task
 from gptasks.tracking.tracker import plain
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 
 def predict_windows(
     task: Task,
@@ -32,7 +35,7 @@ def predict_windows(
     rows: Sequence[Row],
     *,
     pad_id: int,
-    batch_tokens: int,
+    room: Room,
     device: Any,
     what: str = "",
     accelerator: Accelerator | None = None,
@@ -41,23 +44,15 @@ def predict_windows(
 
     Each process of `accelerator` takes its share of the batches; all get every prediction.
     """
-    import torch
-
-    lengths = [len(window["input_ids"]) for window in windows]
-    batches = sorted_batches(lengths, batch_tokens)
-    if accelerator is not None:
-        batches = batches[accelerator.process_index :: accelerator.num_processes]
-    found: list[tuple[int, Prediction]] = []
-    total = sum(lengths[i] for batch in batches for i in batch)
-    with Progress(what or "predicting", total) as progress, torch.inference_mode():
-        for batch in batches:
-            data = collate([windows[i] for i in batch], pad_id, device)
-            found += zip(batch, task.predict(model, data), strict=True)
-            progress.add(sum(lengths[i] for i in batch))
-    if accelerator is not None and accelerator.num_processes > 1:
-        from accelerate.utils import gather_object
-
-        found = gather_object(found)
+    found = _every_batch(
+        lambda batch, data: zip(batch, task.predict(model, data), strict=True),
+        windows,
+        pad_id=pad_id,
+        room=room,
+        device=device,
+        what=what or "predicting",
+        accelerator=accelerator,
+    )
     parts: dict[int, list[Prediction]] = defaultdict(list)
     for i, prediction in sorted(found, key=lambda pair: pair[0]):
         parts[windows[i]["row"]].append(prediction)
@@ -70,27 +65,65 @@ def mean_loss(
     windows: Sequence[Window],
     *,
     pad_id: int,
-    batch_tokens: int,
+    room: Room,
     accelerator: Accelerator,
 ) -> float:
     """The task's loss, summed over all targets of `windows` and divided by their number.
 
     Each process takes its share of the batches; all get the same number.
     """
-    import torch
-    from accelerate.utils import gather_object
 
-    batches = sorted_batches([len(window["input_ids"]) for window in windows], batch_tokens)
-    parts = []
-    with torch.inference_mode():
-        for batch in batches[accelerator.process_index :: accelerator.num_processes]:
-            data = collate([windows[i] for i in batch], pad_id, accelerator.device)
-            loss, targets = task.loss(model(data), data)
-            parts.append((float(loss), targets))
-    if accelerator.num_processes > 1:
-        parts = gather_object(parts)
-    losses, counts = zip(*parts, strict=True)
+    def part(batch: Sequence[int], data: dict[str, Any]) -> list[tuple[int, float, int]]:
+        loss, targets = task.loss(model(data), data)
+        return [(batch[0], float(loss), targets)]
+
+    found = _every_batch(
+        part,
+        windows,
+        pad_id=pad_id,
+        room=room,
+        device=accelerator.device,
+        what="loss of validation",
+        accelerator=accelerator,
+    )
+    _, losses, counts = zip(*found, strict=True)
     return math.fsum(losses) / max(1, sum(counts))
+
+
+def _every_batch(
+    do: Callable[[list[int], dict[str, Any]], Iterable[T]],
+    windows: Sequence[Window],
+    *,
+    pad_id: int,
+    room: Room,
+    device: Any,
+    what: str,
+    accelerator: Accelerator | None,
+) -> list[T]:
+    """What `do` gives of each batch, as numbers of windows and as tensors, without gradient."""
+    import torch
+
+    lengths = [len(window["input_ids"]) for window in windows]
+
+    def run(size: int) -> list[T]:
+        batches = sorted_batches(lengths, size)
+        if accelerator is not None:
+            batches = batches[accelerator.process_index :: accelerator.num_processes]
+        found: list[T] = []
+        total = sum(lengths[i] for batch in batches for i in batch)
+        with Progress(what, total) as progress, torch.inference_mode():
+            for batch in reversed(batches):  # the longest first: a lack of memory shows at once
+                with holding(len(batch), max(lengths[i] for i in batch)):
+                    found += do(batch, collate([windows[i] for i in batch], pad_id, device))
+                progress.add(sum(lengths[i] for i in batch))
+        return found
+
+    found = room.fit(run)
+    if accelerator is not None and accelerator.num_processes > 1:
+        from accelerate.utils import gather_object
+
+        found = gather_object(found)
+    return found
 
 
 def sampled(n: int, most: int | None) -> list[int]:

@@ -65,7 +65,8 @@ class TrainerOptions:
 
     batch_tokens: int = field(default=2048, metadata={"minimum": 1})
     """Padded tokens of one batch: rows times the longest of them. A budget of tokens, not of
-    rows, keeps memory and time per batch even; a window longer than it is a batch by itself."""
+    rows, keeps memory and time per batch even; a window longer than it is a batch by itself. What
+    memory does not hold goes through the model in parts, to the same effect."""
 
     accumulate: int = field(default=1, metadata={"minimum": 1})
     """Batches whose gradients are added up before one step."""

@@ -18,6 +18,7 @@ from gptasks.evaluation import (
     write_predictions,
 )
 from gptasks.model import Model
+from gptasks.room import Room
 from gptasks.task import Prediction, Row
 from gptasks.tasks.sequence_classification import SequenceClassification
 
@@ -50,7 +51,7 @@ def predicted(task, *, batch_tokens: int = 10_000, made=None) -> list[Prediction
     windows = encode_rows(task, made, backbone.tokenizer).windows
     device = torch.device("cpu")
     return predict_windows(
-        task, model, windows, made, pad_id=0, batch_tokens=batch_tokens, device=device
+        task, model, windows, made, pad_id=0, room=Room(batch_tokens), device=device
     )
 
 

@@ -19,7 +19,7 @@ LEVELS: dict[str, int] = {
     **dict.fromkeys(["errors", "_wheel"], 0),
     **dict.fromkeys(
         ["task", "options", "fields", "schema", "yamlfile", "runtime", "cache", "progress",
-         "tags", "words"], 1,
+         "room", "tags", "words"], 1,
     ),
     **dict.fromkeys(
         ["tokenizer", "backbone", "generation", "model", "pretrained", "saved_model", "strategies",
@@ -40,7 +40,7 @@ PLACES: dict[str, set[str]] = {
     "peft": {"strategies"},
     "tokenizers": {"tokenizer", "pretrained"},
     "safetensors": {"saved_model", "strategies", "training"},
-    "accelerate": {"training", "evaluation"},
+    "accelerate": {"training", "evaluation", "room"},
     "evaluate": {"metrics"},
     "datasets": {"metrics", "data"},
     "rouge_score": {"metrics"},

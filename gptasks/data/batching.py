@@ -40,6 +40,12 @@ def sorted_batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]
     return _fill(sorted(range(len(lengths)), key=lambda i: lengths[i]), lengths, batch_tokens)
 
 
+def parts(batch: Sequence[int], lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
+    """A batch cut, in its order, so that each part holds at most so many tokens, padding included,
+    or a single longer window."""
+    return _fill(batch, lengths, batch_tokens)
+
+
 def collate(windows: Sequence[Window], pad_id: int, device: torch.device) -> dict[str, Any]:
     """Pad windows on the right into one batch on `device`.
 

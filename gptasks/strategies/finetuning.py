@@ -78,17 +78,20 @@ class FineTuning(Strategy):
             setup.validation,
             cuts=(self.choice_rows, self.fit_rows),
             memory=self.cache_gib * 2**30,
-            batch_tokens=setup.batch_tokens,
+            batch_tokens=setup.room.tokens,
             seed=setup.seed,
         )
         if probe is None:
             layer, fit = candidates(whole, self.layers)[-1], None
         else:
-            layer, fit = setup.remember("probe", lambda: self._probe(whole, probe, frozen))
+            layer, fit = setup.remember(
+                "probe",
+                lambda: setup.room.fit(lambda size: self._probe(whole, probe, frozen.at(size))),
+            )
         cut, split = whole.cut(layer), self._split(whole, layer)
         train, validation = setup.train, setup.validation
         if self._is_cached(frozen, split):
-            train, validation = frozen.with_states(split)
+            train, validation = setup.room.fit(lambda size: frozen.at(size).with_states(split))
         frozen.forget_states()
         torch.manual_seed(setup.seed)  # new weights, whether or not the fit was found kept
         head = task.head(cut)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from itertools import pairwise
 
 import numpy as np
@@ -14,6 +15,7 @@ from gptasks.data.encoding import Window
 from gptasks.errors import TrainingError
 from gptasks.model import decode
 from gptasks.progress import Progress
+from gptasks.room import holding
 from gptasks.task import Probe
 
 UNIT = "layer-tokens"
@@ -43,11 +45,15 @@ class Frozen:
         seed: int,
     ) -> None:
         self.backbone, self.windows, self.memory = backbone, (train, validation), memory
-        self.groups = [
-            _Group(backbone, windows, split, start, drawn, batch_tokens)
-            for split, windows in enumerate(self.windows)
-            for start, drawn in _drawn(len(windows), cuts, seed)
-        ]
+        self.cuts, self.seed, self.batch_tokens = cuts, seed, batch_tokens
+        self.groups = self._grouped()
+
+    def at(self, batch_tokens: int) -> Frozen:
+        """This, in batches of so many tokens; where they are others, all begins anew."""
+        if batch_tokens != self.batch_tokens:
+            self.batch_tokens = batch_tokens
+            self.groups = self._grouped()
+        return self
 
     @property
     def size(self) -> int:
@@ -109,6 +115,13 @@ class Frozen:
             group.hand_over(layer, (train, validation)[group.split])
         return train, validation
 
+    def _grouped(self) -> list[_Group]:
+        return [
+            _Group(self.backbone, windows, split, start, drawn, self.batch_tokens)
+            for split, windows in enumerate(self.windows)
+            for start, drawn in _drawn(len(windows), self.cuts, self.seed)
+        ]
+
     def _first(self, rows: int) -> Iterator[_Group]:
         return (group for group in self.groups if group.start < rows)
 
@@ -156,7 +169,8 @@ class _Group:
     def climb(self, layer: int, progress: Progress) -> None:
         """Hold the states on `layer`."""
         if layer not in self.held:
-            self.held[layer] = [states.cpu() for _, states in self._run(layer, progress)]
+            held = [states.cpu() for _, states in self._run(layer, progress)]
+            self.held[layer] = held[::-1]
 
     def read(self, probe: Probe, layer: int, progress: Progress, hold: bool) -> None:
         """Find the features of `layer`; TrainingError where some are no numbers."""
@@ -164,7 +178,7 @@ class _Group:
             return
         held, features, targets = [], [], []
         for data, states in self._run(layer, progress):
-            with torch.no_grad():
+            with self._held(data), torch.no_grad():
                 numbers = probe.features(self.backbone.norm(states), data)
             if not torch.isfinite(numbers).all():
                 raise TrainingError(
@@ -176,8 +190,8 @@ class _Group:
             if hold:
                 held.append(states.cpu())
         if hold:
-            self.held[layer] = held
-        self.found[layer] = np.concatenate(features), np.concatenate(targets)
+            self.held[layer] = held[::-1]
+        self.found[layer] = np.concatenate(features[::-1]), np.concatenate(targets[::-1])
 
     def forget(self, layer: int) -> None:
         """Free the states below the nearest to `layer`."""
@@ -201,10 +215,11 @@ class _Group:
     def _run(
         self, layer: int, progress: Progress
     ) -> Iterator[tuple[dict[str, torch.Tensor], torch.Tensor]]:
-        """Each batch, and its states on `layer`."""
+        """Each batch, and its states on `layer`; the last first, whose texts are the longest, so
+        that a lack of memory shows at once."""
         start = self._nearest(layer)
         piece = self.backbone.piece(start, layer) if start < layer else None
-        for n, batch in enumerate(self.batches):
+        for n, batch in reversed(list(enumerate(self.batches))):
             windows = [self.windows[i] for i in batch]
             data = collate(windows, self.backbone.tokenizer.pad_id, self.backbone.device)
             below = self.held[start][n].to(self.backbone.device) if start else None
@@ -212,10 +227,14 @@ class _Group:
                 assert below is not None
                 yield data, below
                 continue
-            with torch.no_grad():
+            with self._held(data), torch.no_grad():
                 states = decode(piece, data, below)
             progress.add(int(data["attention_mask"].sum()) * (layer - start))
             yield data, states
+
+    def _held(self, data: Mapping[str, torch.Tensor]) -> AbstractContextManager[None]:
+        """Work on a batch, which memory may not hold."""
+        return holding(*data["input_ids"].shape)
 
     def _nearest(self, layer: int) -> int:
         """The highest layer up to `layer` with states held; 0, the text, where there is none."""

@@ -50,14 +50,14 @@ class Head(Strategy):
         probe = require_probe(self.name, task)
         layers = candidates(backbone, self.layers)
 
-        def make() -> tuple[int, ProbeFit]:
+        def make(size: int) -> tuple[int, ProbeFit]:
             frozen = Frozen(
                 backbone,
                 setup.train,
                 setup.validation,
                 cuts=(self.choice_rows, self.fit_rows),
                 memory=0,
-                batch_tokens=setup.batch_tokens,
+                batch_tokens=size,
                 seed=setup.seed,
             )
             losses = try_layers(probe, frozen, layers, rows=self.choice_rows)
@@ -66,7 +66,7 @@ class Head(Strategy):
             fit = fit_head(probe, frozen, layer, rows=self.fit_rows)
             return layer, with_layers(fit, losses)
 
-        layer, fit = setup.remember("head", make)
+        layer, fit = setup.remember("head", lambda: setup.room.fit(make))
         cut = backbone.cut(layer)
         head = task.head(cut).to(backbone.device)
         head.load_state_dict({k: torch.from_numpy(v) for k, v in fit.parameters.items()})

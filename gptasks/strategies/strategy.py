@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from gptasks.errors import ConfigError
+from gptasks.room import Room
 from gptasks.task import Probe, ProbeFit, Task
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ class Setup:
     backbone: Backbone
     train: Sequence[Window]
     validation: Sequence[Window]
-    batch_tokens: int
+    room: Room
+    """How much goes through frozen layers at once."""
+
     seed: int
     training: Training
     remember: Callable[[str, Callable[[], tuple[int, ProbeFit]]], tuple[int, ProbeFit]]

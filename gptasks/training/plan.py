@@ -79,16 +79,14 @@ class Plan:
     def batches(self, step: int) -> Iterator[list[list[int]]]:
         """This process' batches of each step after the first `step`: indices into `lengths`.
 
-        Every process has the same number of batches in a step; where there are too few, some
-        are empty.
+        In the last step of an epoch some processes may have one less than others, or none.
         """
         for epoch, steps in enumerate(self.steps):
             if step >= steps:
                 step -= steps
                 continue
             for batches in self._steps(epoch)[step:steps]:
-                own = batches[self.process :: self.processes]
-                yield own + [[]] * (math.ceil(len(batches) / self.processes) - len(own))
+                yield batches[self.process :: self.processes]
             step = 0
 
     @property

@@ -7,7 +7,7 @@ finds out the others are told, its faults included, so that none waits for one t
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +17,7 @@ from gptasks.options import RunOptions
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+    from torch import Tensor, nn
 
     from gptasks.runtime import Runtime
 
@@ -123,6 +124,28 @@ class Processes:
         # Float64 counts exactly; the devices that lack it have one process.
         held = torch.tensor(numbers, dtype=torch.float64, device=self.accelerator.device)
         return self.accelerator.reduce(held, "sum").tolist()
+
+    def share(self, tensors: Sequence[Tensor]) -> None:
+        """Give every process the first one's numbers, in place."""
+        if self.count > 1:
+            from accelerate.utils import broadcast
+
+            assert self.accelerator is not None  # joins the processes
+            broadcast(list(tensors))
+
+    def add_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Give every process the sum of all processes' gradients; one without any adds 0."""
+        if self.count == 1:
+            return
+        import torch
+        from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        added = self.accelerator.reduce(parameters_to_vector(gradients), "sum")
+        vector_to_parameters(added, gradients)
 
 
 @dataclass(frozen=True)

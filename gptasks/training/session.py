@@ -7,14 +7,14 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gptasks.config import RunConfig
 from gptasks.data.encoding import Encoding, Ledger, Window, encode_rows
 from gptasks.data.splits import Split, load_splits
-from gptasks.errors import ConfigError, DataError, GptasksError
+from gptasks.errors import ConfigError, DataError, GptasksError, TrainingError
 from gptasks.evaluation import (
     full_scores,
     mean_loss,
@@ -27,6 +27,7 @@ from gptasks.evaluation import (
 )
 from gptasks.metrics import LOSS, Score, check_names, is_better_higher
 from gptasks.progress import counted, duration
+from gptasks.room import Room, is_out_of_memory
 from gptasks.runs import RunFolder, writing
 from gptasks.task import Prediction, Row, Task
 from gptasks.tracking import SafeTracker, Tracker
@@ -35,6 +36,7 @@ from gptasks.training.checkpoint import Checkpoints
 from gptasks.training.continuation import Curves, Memory, check_same_data
 from gptasks.training.processes import Processes
 from gptasks.training.results import collect, info, tell
+from gptasks.training.rooms import AFTER, BEFORE, Rooms
 from gptasks.training.stopping import Stopping
 
 if TYPE_CHECKING:
@@ -75,6 +77,14 @@ def train(config: RunConfig) -> Path:
         tracker = SafeTracker(config.tracking) if processes.is_first else None
         with Stopping() as stopping:
             _Session(config, folder, processes, tracker, stopping).carry_out()
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise TrainingError(
+            "memory ran out where a smaller batch does not help; take a smaller backbone, "
+            "strategy=lora in place of full, strategy.cache_gib=0, or a limit= of rows. Repeat the "
+            "command to go on from the last checkpoint."
+        ) from error
     finally:
         folder.release()
     return folder.path
@@ -188,17 +198,16 @@ class _Session:
         from gptasks.training.trainer import Trainer
 
         task, options, seed = self.task, self.config.trainer, self.config.run.seed
-        checkpoints = Checkpoints(self.folder.checkpoints, self._data())
         references = references_of(task, self.splits["validation"].rows)
         sample = sampled(len(references), task.validation_rows)
 
-        def validate(model: nn.Module, windows: Sequence[Window]) -> dict[str, float]:
-            drawn = set(sample)
+        def validate(model: nn.Module, windows: Sequence[Window], step: int) -> dict[str, float]:
+            drawn, room = set(sample), self.rooms.predicting(step)
             kept = [window for window in windows if window["row"] in drawn]
-            predictions = self._predict(model, kept, "validation")
+            predictions = self._predict(model, kept, "validation", room)
             scores = quick_scores(task, predictions, [references[i] for i in sample])
             if task.select == LOSS:
-                return {LOSS: self._loss(model, windows), **scores}
+                return {LOSS: self._loss(model, windows, room), **scores}
             return scores
 
         trainer = Trainer(
@@ -211,7 +220,8 @@ class _Session:
             pad_id=self.pad_id,
             seed=seed,
             history=Curves(self.folder.history(), self.tracker),
-            checkpoints=checkpoints,
+            checkpoints=self.checkpoints,
+            rooms=self.rooms,
             stopping=self.stopping,
         )
         setup = Setup(
@@ -219,18 +229,22 @@ class _Session:
             backbone=backbone,
             train=self.encodings["train"].windows,
             validation=self.encodings["validation"].windows,
-            batch_tokens=self._forward_tokens(),
+            room=self.rooms.predicting(BEFORE),
             seed=seed,
             training=trainer,
-            remember=Memory(checkpoints, self.processes),
+            remember=Memory(self.checkpoints, self.processes),
         )
         return self.config.strategy.fit(setup)
 
-    def _forward_tokens(self) -> int:
-        from gptasks.runtime import forward_tokens
+    @cached_property
+    def checkpoints(self) -> Checkpoints:
+        """What is kept for going on; of these rows only."""
+        return Checkpoints(self.folder.checkpoints, self._data())
 
-        device = self.processes.accelerator.device
-        return forward_tokens(device, self.config.trainer.batch_tokens)
+    @cached_property
+    def rooms(self) -> Rooms:
+        """How much goes through the model at once."""
+        return Rooms(self.config.trainer.batch_tokens, self.checkpoints, self.processes)
 
     def _data(self) -> str:
         """Stands for the rows that are learnt from; test is not among them."""
@@ -251,33 +265,35 @@ class _Session:
                 trust_remote_code=self.config.backbone.trust_remote_code,
             )
         )
-        return {
-            name: self._timed(
-                "prediction", partial(self._predict, model, self.encodings[name].windows, name)
-            )
-            for name in ("validation", "test")
-        }
 
-    def _predict(self, model: nn.Module, windows: Sequence[Window], split: str) -> list[Prediction]:
+        def predict(name: str) -> list[Prediction]:
+            windows, room = self.encodings[name].windows, self.rooms.predicting(AFTER)
+            return self._timed("prediction", lambda: self._predict(model, windows, name, room))
+
+        return {name: predict(name) for name in ("validation", "test")}
+
+    def _predict(
+        self, model: nn.Module, windows: Sequence[Window], split: str, room: Room
+    ) -> list[Prediction]:
         return predict_windows(
             self.task,
             model,
             windows,
             self.splits[split].rows,
             pad_id=self.pad_id,
-            batch_tokens=self._forward_tokens(),
+            room=room,
             device=self.processes.accelerator.device,
             what=f"predicting {split}",
             accelerator=self.processes.accelerator,
         )
 
-    def _loss(self, model: nn.Module, windows: Sequence[Window]) -> float:
+    def _loss(self, model: nn.Module, windows: Sequence[Window], room: Room) -> float:
         return mean_loss(
             self.task,
             model,
             windows,
             pad_id=self.pad_id,
-            batch_tokens=self._forward_tokens(),
+            room=room,
             accelerator=self.processes.accelerator,
         )
 

@@ -12,7 +12,6 @@ import math
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -20,14 +19,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gptasks.data.batching import collate
+from gptasks.data.batching import collate, parts
 from gptasks.data.encoding import Window
 from gptasks.errors import TrainingError
 from gptasks.options import TrainerOptions
 from gptasks.progress import Progress
+from gptasks.room import holding
 from gptasks.training.checkpoint import Checkpoint, Checkpoints
 from gptasks.training.plan import Plan, adamw
 from gptasks.training.processes import Processes
+from gptasks.training.rooms import Rooms
 from gptasks.training.sentinels import check_best, check_gradient, check_loss, check_trainable
 from gptasks.training.state import History, State
 from gptasks.training.stopping import Stopped, Stopping
@@ -47,8 +48,9 @@ class Trainer:
     loss: Callable[[Tensor, Mapping[str, Any]], tuple[Tensor, int]]
     """Logits and batch to the summed loss and the number of targets."""
 
-    validate: Callable[[nn.Module, Sequence[Window]], dict[str, float]]
-    """Metrics of a model on windows, by name; the same in every process."""
+    validate: Callable[[nn.Module, Sequence[Window], int], dict[str, float]]
+    """Metrics, by name, of a model on windows when so many steps are made; the same in every
+    process."""
 
     select: str
     """Which of those metrics chooses the best state."""
@@ -58,6 +60,7 @@ class Trainer:
     seed: int
     history: History
     checkpoints: Checkpoints
+    rooms: Rooms
     stopping: Stopping = field(default_factory=Stopping)
 
     def fit(
@@ -106,8 +109,14 @@ class _Loop:
         self.state = State()
         self.saved_best = 0
         self.named = {n: p for n, p in model.named_parameters() if p.requires_grad}
-        optimizer = adamw(list(self.named.values()), trainer.options)
-        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.processes.share([parameter.data for parameter in self.named.values()])
+        # Not wrapped for several processes: one whose memory ran out can't keep the others'
+        # pace through a backward pass, and they would wait for it.
+        self.model = self.accelerator.prepare_model(model, evaluation_mode=True)
+        self.optimizer = self.accelerator.prepare_optimizer(
+            adamw(list(self.named.values()), trainer.options)
+        )
+        self.lengths = [len(window["input_ids"]) for window in train]
 
     def run(self) -> None:
         """Train, and put the best state into the model."""
@@ -154,15 +163,16 @@ class _Loop:
         rate = self.plan.rate(state.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        self._seed_step()
         self.model.train()
-        parts = [self._backward(own, n == len(batches)) for n, own in enumerate(batches, 1)]
-        loss, targets, tokens = self.processes.sum(*map(sum, zip(*parts, strict=True)))
+        room = self.trainer.rooms.training(state.step)
+        found = room.fit(lambda size: self._gradients(batches, size))
+        loss, targets, tokens = self.processes.sum(*found)
         check_loss(loss, targets, number, self.options)
-        # Gradients of sums, averaged over the processes, to the gradient of the mean over targets.
+        self.processes.add_gradients(list(self.named.values()))
+        # Gradients of sums to the gradient of the mean over targets.
         for parameter in self.named.values():
             if parameter.grad is not None:
-                parameter.grad.mul_(self.processes.count / targets)
+                parameter.grad.mul_(1 / targets)
         limit = self.options.clip or float("inf")
         norm = float(self.accelerator.clip_grad_norm_(list(self.named.values()), limit))
         check_gradient(norm, number, self.options)
@@ -177,19 +187,26 @@ class _Loop:
             "train/tokens": state.tokens,
         }
 
-    def _backward(self, indices: Sequence[int], is_last: bool) -> tuple[float, int, int]:
-        """Add one batch's gradient; its summed loss, targets and tokens."""
-        # Where the others have a batch and this process has none, it joins with weight 0.
-        windows = [self.train[i] for i in indices or (0,)]
-        batch = collate(windows, self.trainer.pad_id, self.accelerator.device)
-        with nullcontext() if is_last else self.accelerator.no_sync(self.model):
-            logits = self.model(batch)
-            loss, targets = self.trainer.loss(logits, batch)
-            is_part = bool(indices) and loss.requires_grad
-            self.accelerator.backward(loss if is_part else logits.sum() * 0.0)
-        if not indices:
-            return 0.0, 0, 0
-        return loss.item(), targets, int(batch["attention_mask"].sum())
+    def _gradients(self, batches: Sequence[Sequence[int]], size: int) -> tuple[float, int, int]:
+        """The gradients of this process' batches, `size` tokens at a time; their summed loss,
+        targets and tokens."""
+        self.optimizer.zero_grad(set_to_none=True)  # left where memory ran out
+        self._seed_step()
+        cut = [part for batch in batches for part in parts(batch, self.lengths, size)]
+        found = [self._backward(part) for part in cut]
+        loss, targets, tokens = map(sum, zip(*found, strict=True)) if found else (0.0, 0, 0)
+        return loss, targets, tokens
+
+    def _backward(self, indices: Sequence[int]) -> tuple[float, int, int]:
+        """Add the gradient of some windows; their summed loss, targets and tokens."""
+        windows = [self.train[i] for i in indices]
+        width = max(self.lengths[i] for i in indices)
+        with holding(len(indices), width, "let fewer layers learn (strategy.depth), "):
+            batch = collate(windows, self.trainer.pad_id, self.accelerator.device)
+            loss, targets = self.trainer.loss(self.model(batch), batch)
+            if loss.requires_grad:
+                self.accelerator.backward(loss)
+            return loss.item(), targets, int(batch["attention_mask"].sum())
 
     def _seed_step(self) -> None:
         """Make dropout a function of seed, step and process."""
@@ -200,7 +217,8 @@ class _Loop:
         """Score the model on validation; keep it where it is the best so far."""
         trainer, state = self.trainer, self.state
         self.model.eval()
-        values = trainer.validate(self.accelerator.unwrap_model(self.model), self.validation)
+        model = self.accelerator.unwrap_model(self.model)
+        values = trainer.validate(model, self.validation, state.step)
         trainer.history.append(state.step, {f"validation/{k}": v for k, v in values.items()})
         score = values[trainer.select]
         is_best = not math.isnan(score) and (

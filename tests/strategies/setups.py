@@ -9,6 +9,7 @@ import tiny_models
 import torch
 
 from gptasks.data.encoding import encode_rows
+from gptasks.room import Room
 from gptasks.strategies.strategy import Setup
 from gptasks.task import ProbeFit, Row
 from gptasks.tasks.sequence_classification import SequenceClassification
@@ -60,7 +61,7 @@ def setup(
         backbone=backbone,
         train=encode_rows(task, rows(60), backbone.tokenizer).windows,
         validation=encode_rows(task, rows(20, start=60), backbone.tokenizer).windows,
-        batch_tokens=256,
+        room=Room(256),
         seed=seed,
         training=training or Training(),
         remember=remember or forget,
