@@ -106,8 +106,8 @@ def test_where_transformers_has_the_architecture_its_own_class_is_taken(
     caplog.set_level(logging.INFO, "gptasks")
     assert type(opened(folder).model).__name__ == "LlamaModel"
     assert caplog.messages == [
-        "backbone theirs: Python code that comes with it is not run; transformers' own LlamaForCausalLM "
-        "is taken"
+        "backbone theirs: Python code that comes with it is not run; transformers' own "
+        "LlamaForCausalLM is taken"
     ]
     assert not ran.exists()
 
