@@ -17,6 +17,16 @@ from gptasks.fields import entry_type, entry_types, item_type, members
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is about 8 times faster
 
+MAX_DEPTH, MAX_VALUES = 20, 100_000
+"""Many times what options need. A few lines of aliases can stand for billions of values."""
+
+_YAML = "tag:yaml.org,2002:"
+_MERGE = f"{_YAML}merge"
+_TEXTS = {_YAML + kind for kind in ("str", "timestamp", "value", "merge")}
+"""What a scalar may look like without being more than its text; dates are no option's type."""
+
+_TAGS = _TEXTS | {_YAML + kind for kind in ("null", "bool", "int", "float", "seq", "map")}
+
 
 @dataclass(frozen=True)
 class YamlFile:
@@ -57,43 +67,85 @@ def read_yaml(path: Path) -> YamlFile:
         raise ConfigError(f"{path} can't be read: {reason}") from error
     loader = None
     try:
+        _refuse_depth(text, path)
         loader = _Loader(text)
         node = loader.get_single_node()
         if node is not None and not isinstance(node, yaml.MappingNode):
             raise ConfigError(f"{path} must hold keys and values, such as `max_length: 128`")
-        tree = _read(loader, node, path) if node is not None else {}
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2024-99-99
+        tree = _Tree(loader, path).read(node) if node is not None else {}
+    except yaml.YAMLError as error:
         raise ConfigError(f"{path} is no valid YAML: {_reason(error)}") from error
-    except RecursionError as error:
-        raise ConfigError(f"{path} holds itself through an alias (*)") from error
     finally:
         if loader is not None:
             loader.dispose()
     return YamlFile(path, tree, _comment(text))
 
 
-def _read(loader: Any, node: yaml.Node, path: Path) -> Any:
-    if isinstance(node, yaml.SequenceNode):
-        return [_read(loader, item, path) for item in node.value]
-    if isinstance(node, yaml.MappingNode):
-        _refuse_twins(node, path)
-        loader.flatten_mapping(node)  # merge keys (<<)
-        return {key.value: _read(loader, value, path) for key, value in node.value}
-    value = loader.construct_object(node)
-    plain = value is None or isinstance(value, str | int | float | bool)
-    return Scalar(value if plain else node.value, node.value)
+def _refuse_depth(text: str, path: Path) -> None:
+    """Raise where values nest too deep: the C loader would end the whole process."""
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            line = event.start_mark.line + 1
+            raise ConfigError(f"{path} line {line}: values nest more than {MAX_DEPTH} deep")
 
 
-def _refuse_twins(node: yaml.MappingNode, path: Path) -> None:
-    """Raise where a map has one key twice; YAML itself would keep the last in silence."""
-    seen: set[str] = set()
-    for key, _ in node.value:
-        line = key.start_mark.line + 1
-        if not isinstance(key, yaml.ScalarNode):
-            raise ConfigError(f"{path} line {line}: a key must be a text; put ${{...}} in quotes")
-        if key.value in seen:
-            raise ConfigError(f"{path} line {line} gives the key '{key.value}' a second time")
-        seen.add(key.value)
+class _Tree:
+    """Turns the nodes of a file into nested dicts and lists of `Scalar`."""
+
+    def __init__(self, loader: Any, path: Path) -> None:
+        self.loader = loader
+        self.path = path
+        self.count = 0
+
+    def read(self, node: yaml.Node, depth: int = 1) -> Any:
+        """What a node holds; `depth` counts the maps and lists around it."""
+        self.count += 1
+        if depth > MAX_DEPTH + 1:
+            raise self.fault(node, f"holds itself through an alias (*), or {MAX_DEPTH} others")
+        if self.count > MAX_VALUES:
+            raise self.fault(node, f"its aliases (*) stand for more than {MAX_VALUES:,} values")
+        if node.tag not in _TAGS:
+            tag = node.tag.replace(_YAML, "!!")
+            raise self.fault(node, f"the tag {tag} has no meaning here; leave it out")
+        if isinstance(node, yaml.SequenceNode):
+            return [self.read(item, depth + 1) for item in node.value]
+        if isinstance(node, yaml.MappingNode):
+            return self.map(node, depth)
+        if node.tag in _TEXTS:
+            return Scalar(node.value, node.value)
+        try:
+            value = self.loader.construct_object(node)
+            str(value)  # fails, too, for a number too long to be shown
+        except Exception as error:  # PyYAML raises whatever comes: KeyError for !!bool x
+            kind = node.tag.removeprefix(_YAML)
+            raise self.fault(node, f"{node.value[:40]!r} can't be read as {kind}") from error
+        return Scalar(value, node.value)
+
+    def map(self, node: yaml.MappingNode, depth: int) -> dict[str, Any]:
+        """A map, over the maps that it is merged with (<<), of which the first counts most."""
+        seen: set[str] = set()
+        own: dict[str, Any] = {}
+        below: dict[str, Any] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise self.fault(key, "a key must be a text; put ${...} in quotes")
+            if key.value in seen:  # YAML itself would keep the last in silence
+                raise self.fault(key, f"the key '{key.value}' is given a second time")
+            seen.add(key.value)
+            if key.tag != _MERGE:
+                own[key.value] = self.read(value, depth + 1)
+                continue
+            for part in reversed(value.value if isinstance(value, yaml.SequenceNode) else [value]):
+                if not isinstance(part, yaml.MappingNode):
+                    raise self.fault(key, "<< takes a map, or a list of maps")
+                below |= self.read(part, depth + 1)
+        return below | own
+
+    def fault(self, node: yaml.Node, what: str) -> ConfigError:
+        return ConfigError(f"{self.path} line {node.start_mark.line + 1}: {what}")
 
 
 def _values(want: Any, item: Any) -> Any:

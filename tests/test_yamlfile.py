@@ -31,6 +31,12 @@ class Options:
     inner: Inner = field(default_factory=Inner)
 
 
+BOMB = "a: &a1 [a]\n" + "".join(
+    f"a{n}: &a{n + 1} [{', '.join([f'*a{n}'] * 9)}]\n" for n in range(1, 10)
+)
+"""Nine to the ninth values in ten lines."""
+
+
 def read(tmp_path: Path, text: str) -> YamlFile:
     path = tmp_path / "x.yaml"
     path.write_text(text, encoding="utf-8")
@@ -89,14 +95,35 @@ def test_merge_keys_are_followed(tmp_path: Path) -> None:
     [
         ("- a\n", "must hold keys and values"),
         ("just words", "must hold keys and values"),
-        ("count: 1\ncount: 2\n", r"line 2 gives the key 'count' a second time"),
-        ("inner: {text: a, text: b}\n", r"line 1 gives the key 'text' a second time"),
+        ("count: 1\ncount: 2\n", r"line 2: the key 'count' is given a second time"),
+        ("inner: {text: a, text: b}\n", r"line 1: the key 'text' is given a second time"),
+        ("inner: {<<: {text: a}, <<: {text: b}}\n", r"line 1: the key '<<' is given a second time"),
+        ("inner: {<<: {text: a, text: b}}\n", r"line 1: the key 'text' is given a second time"),
+        ("inner:\n  <<: a\n", r"line 2: << takes a map, or a list of maps"),
         ("count: [1\nb: 2\n", r"is no valid YAML: line 2"),
         ("count: 1\n  b: 2\n", r"is no valid YAML: line 2"),
         ("\tcount: 1\n", "is no valid YAML: line 1"),
         ("a: {b: ${c}/d}\n", r"line 1"),
-        ("count: !!python/name:os.system ''\n", "is no valid YAML: line 1: could not determine"),
-        ("count: &a [*a]\n", "holds itself"),
+        (
+            "a: 1\ncount: !!python/name:os.system ''\n",
+            r"line 2: the tag !!python/name:os.system has "
+            r"no meaning here; leave it out",
+        ),
+        ("texts: !!python/tuple [a]\n", "line 1: the tag !!python/tuple has no meaning here"),
+        ("table: !mine {a: b}\n", "line 1: the tag !mine has no meaning here"),
+        ("text: !!binary aGk=\n", "line 1: the tag !!binary has no meaning here"),
+        ("count: !!int ''\n", r"line 1: '' can't be read as int"),
+        ("count: !!int abc\n", r"line 1: 'abc' can't be read as int"),
+        ("count: !!float ''\n", r"line 1: '' can't be read as float"),
+        ("count: !!bool x\n", r"line 1: 'x' can't be read as bool"),
+        ("count: " + "9" * 5000, r"line 1: '9{40}' can't be read as int"),
+        ("count: 0x" + "f" * 5000, r"line 1: '0xf{38}' can't be read as int"),
+        ("count: &a [*a]\n", r"line 1: holds itself through an alias \(\*\), or 20 others"),
+        ("inner: &a {<<: *a}\n", "line 1: holds itself through an alias"),
+        ("a:\n  " + "[" * 20 + "b" + "]" * 20, "line 2: values nest more than 20 deep"),
+        ("a: " + "[" * 100_000 + "]" * 100_000, "line 1: values nest more than 20 deep"),
+        (BOMB, r"its aliases \(\*\) stand for more than 100,000 values"),
+        (BOMB.replace("[", "{<<: [").replace("]", "]}").replace("[a", "[{a: b}"), "100,000 values"),
         ("kind: [a]\n", "kind must be a text"),
     ],
 )
@@ -105,6 +132,17 @@ def test_a_broken_file_is_one_line_with_its_name(tmp_path: Path, text: str, faul
         read(tmp_path, text).pop("kind")
     assert str(tmp_path / "x.yaml") in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_looks_like_a_date_is_a_text(tmp_path: Path) -> None:
+    file = read(tmp_path, "text: 2024-99-99\ninner: {anything: 2024-01-01}\n")
+    assert file.values(Options) == {"text": "2024-99-99", "inner": {"anything": "2024-01-01"}}
+
+
+def test_of_several_merged_maps_the_first_counts_most(tmp_path: Path) -> None:
+    file = read(tmp_path, "table: {b: own, <<: [{a: one, b: one}, {a: two, c: two}]}\n")
+    assert file.values(Options)["table"] == {"a": "one", "b": "own", "c": "two"}
+    assert read(tmp_path, "table: {'<<': a}").values(Options)["table"] == {"<<": "a"}
 
 
 def test_an_unreadable_file_is_one_line(tmp_path: Path) -> None:
