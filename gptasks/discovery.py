@@ -92,7 +92,7 @@ def _folders() -> Iterator[Path]:
 
 def _named_folders() -> list[Path]:
     named = os.environ.get(FOLDERS, "").split(os.pathsep)
-    return [Path(name).expanduser() for name in named if name]
+    return [Path(os.path.expanduser(name)) for name in named if name]
 
 
 def _missing_folders() -> Iterator[Found]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -244,7 +245,8 @@ def _is_exactly(kind: Any, value: Any) -> bool:
 
 def _int(value: Any) -> int | None:
     if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(_\d+)*", value, re.ASCII):
-        return int(value)
+        # A longer one Python refuses to read; it can't be what any option wants.
+        return int(value) if len(value) < sys.int_info.default_max_str_digits else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 

@@ -102,6 +102,13 @@ def test_texts_lists_and_maps_survive_a_sweep(registry: Registry) -> None:
         (["seed=1,"], "^seed=1, has nothing beside a comma$"),
         (["seed=interval(0,1)"], "gives no values; write them out, as in seed=a,b"),
         (["seed=range(a,b)"], r"^seed=range\(a,b\): "),
+        (
+            ["seed=range(0,1,0)"],
+            r"^seed=range\(0,1,0\) is no range of at most 10,000 values, each ",
+        ),
+        (["seed=range(1,1e9)"], "is no range of at most 10,000 values, each being a run$"),
+        (["seed=shuffle(range(1,nan))"], "is no range of at most 10,000 values"),
+        ([f"seed=range(1,{'9' * 400})"], "int too large to convert to float$"),
         (["backbone=glob(zz*)"], "gives no values"),
         (["strategy=head,lora", "strategy.rank=8"], "^strategy 'head' .* has no option 'rank'"),
         (["task.data.train={a:b},{c:d}"], "a sweep can't go over maps; put each into a task file"),

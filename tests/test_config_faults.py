@@ -80,6 +80,13 @@ def faults(registry: Registry, *overrides: str) -> list[str]:
          "beside a comma or bracket"),
         ("task.data.train=[a]b", "task.data.train=[a]b is no list or map: 'b' stands after its "
          "end"),
+        ("task.data.train={a:b,'a':c}", "task.data.train={a:b,'a':c} is no list or map: it gives "
+         "the key 'a' twice"),
+        (f"task.labels={'[' * 400}", f"task.labels={'[' * 400} is no list or map: it nests more "
+         "than 20 deep"),
+        ("seed=" + "9" * 5000, "seed must be a whole number of type int; got '9999*"),
+        (f"seed='{'9' * 5000}'", "seed must be a whole number of type int; got '9999*"),
+        ("seed=[{},${seed}]", "seed must be a whole number of type int; got [{}, '${seed}']"),
         # names
         ("backbone=smolm2", "no backbone 'smolm2'; did you mean 'smollm2'?"),
         ("tracking=null", "no tracking 'null'; there are jsonl, mlflow, none, tensorboard, "
@@ -91,6 +98,7 @@ def faults(registry: Registry, *overrides: str) -> list[str]:
         ("backbone=here/none", "backbone=here/none: there is no such file or folder; did you mean "
          "'nome'?"),
         ("backbone=none.gguf", "backbone=none.gguf: there is no such file or folder"),
+        ("backbone=~no.such.user/x", "backbone=~no.such.user/x: there is no such file or folder"),
         ("backbone=data.csv", "backbone=data.csv is neither a folder nor a .gguf file"),
         ("trainer={epochs:1}", "trainer={epochs:1}: trainer= takes a name; options are set one by "
          "one, as trainer.<option>=<value>"),
@@ -137,6 +145,11 @@ def faults(registry: Registry, *overrides: str) -> list[str]:
         ("hydra/job_logging=stdou", "no hydra/job_logging 'stdou'; did you mean 'stdout'?"),
         ("hydra/launcher=joblib", "hydra/launcher=joblib: hydra/launcher can't be changed; -m runs "
          "a sweep's jobs one after another"),
+        ("hydra.sweeper.params={seed: 1}", "hydra.sweeper.params={seed: 1}: hydra.sweeper.params "
+         "can't be changed; -m runs a sweep's jobs one after another"),
+        ("hydra/help=0", "hydra/help=0: Hydra can't take this: Config group override must be a "
+         "string or a list. Got int"),
+        ("hydra.defaults=[x]", "there is no option 'hydra.defaults'"),
     ],
 )  # fmt: skip
 def test_a_fault_is_one_line_with_the_nearest_right_word(
@@ -165,6 +178,9 @@ def test_a_fault_is_one_line_with_the_nearest_right_word(
         (["task=data.csv"], r"task=data\.csv is no task: that is a YAML file\. To train on a file "
          r"of your own, task=sequence_classification task\.data\.train=data\.csv"),
         (["task=bad.yaml"], r"bad\.yaml is no valid YAML: line 2"),
+        (["task=torn.yaml"], r"^data\.train: no viable alternative at input '\$\{'; for a plain "
+         r"\$\{ write \\\$\{$"),
+        (["task=~no.such.user"], r"task=~no.such.user: there is no such file or folder$"),
     ],
 )  # fmt: skip
 def test_the_task_is_asked_for(
@@ -173,6 +189,7 @@ def test_the_task_is_asked_for(
     (tmp_path / "folder").mkdir()
     (tmp_path / "data.csv").write_text("", encoding="utf-8")
     (tmp_path / "bad.yaml").write_text("a: [1\nb: 2\n", encoding="utf-8")
+    (tmp_path / "torn.yaml").write_text("kind: toy\ndata: {train: '${'}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=fault):
         compose(overrides, registry)
     assert len(faults(registry, *overrides)) == 1

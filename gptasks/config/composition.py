@@ -127,7 +127,7 @@ def _prepared(plan: Plan, primary: dict[str, Any]) -> Iterator[tuple[Hydra, _Pre
     prepared = _Prepared(plan)
     with tempfile.TemporaryDirectory(prefix="gptasks-") as scratch:
         main = _primary(primary, prepared.first, scratch)
-        with own_state(), stored(main, prepared.nodes), explained():
+        with own_state(), explained(plan.hydra), stored(main, prepared.nodes):
             hydra.initialize(config_path=None, job_name="gptasks", version_base="1.3")
             engine = GlobalHydra.instance().hydra
             assert engine is not None

@@ -9,6 +9,7 @@ does: [a,b] and {key:value}; quotes group a text with commas or brackets inside 
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,10 @@ from gptasks.fields import entry_type, entry_types, is_optional, item_type, memb
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 _INT = re.compile(r"[+-]?(0|[1-9](_?\d)*)", re.ASCII)
 _FLOAT = re.compile(r"[+-]?((\d+\.\d*|\.\d+)([eE][+-]?\d+)?|\d+[eE][+-]?\d+|inf|nan)", re.I | re.A)
+
+
+MAX_DEPTH = 20
+"""Brackets within brackets: many more than options need, and few enough for Hydra's own reader."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class _Word:
 def read(text: str, want: Any) -> Any:
     """The value that `text` means for an option of type `want`; fitting it is schema's matter.
 
-    Raises ValueError with the reason where a list or map doesn't end.
+    Raises ValueError with the reason where a list or map doesn't end, or nests too deep.
     """
     if set(members(want)) <= {str}:
         return _typed(_whole(text), want)
@@ -76,6 +81,7 @@ class _Scanner:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
+        self.depth = 0
 
     def all(self) -> Any:
         """The one container that is the whole text."""
@@ -89,7 +95,11 @@ class _Scanner:
         self.blanks()
         sign = self.text[self.at : self.at + 1]
         if sign in ("[", "{") and sign:
+            self.depth += 1
+            if self.depth > MAX_DEPTH:
+                raise ValueError(f"it nests more than {MAX_DEPTH} deep")
             value = self.list() if sign == "[" else self.map()
+            self.depth -= 1
             self.blanks()
             return value
         quoted = _QUOTED.match(self.text, self.at)
@@ -121,6 +131,8 @@ class _Scanner:
             key = self.value(":,}")
             if not isinstance(key, _Word) or not self.takes(":"):
                 raise ValueError("a map needs key:value pairs, such as {a:b}")
+            if key.text in items:
+                raise ValueError(f"it gives the key '{key.text}' twice")
             items[key.text] = self.item("}")
         return items
 
@@ -180,7 +192,7 @@ def _typed(node: Any, want: Any) -> Any:
 def _scalar(text: str) -> Any:
     if text.lower() in ("null", "true", "false"):
         return {"null": None, "true": True, "false": False}[text.lower()]
-    if _INT.fullmatch(text):
+    if _INT.fullmatch(text) and len(text) < sys.int_info.default_max_str_digits:
         return int(text)
     if _FLOAT.fullmatch(text):
         return float(text)

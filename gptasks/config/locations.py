@@ -26,7 +26,7 @@ def at_location(group: str, text: str, registry: Registry) -> Choice | None:
     """
     if group not in _ENDINGS:
         return None
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))
     if os.path.exists(path):
         return _task_at(path, registry) if group == "task" else _backbone_at(path)
     hub = _HUB_ID.fullmatch(text)
@@ -139,7 +139,7 @@ def _relative(data: dict[str, Any]) -> Iterator[str]:
             waiting.extend(item.values())
         elif isinstance(item, list):
             waiting.extend(item)
-        elif isinstance(item, str) and not Path(item).expanduser().is_absolute():
+        elif isinstance(item, str) and not os.path.isabs(os.path.expanduser(item)):
             yield item
 
 

@@ -137,7 +137,7 @@ class _Reader:
         assert found is not None  # every text fits
         key, value, shown = found["key"].strip(), found["value"], " ".join(text.split("\n"))
         if re.match(r"hydra[./]", key):
-            if key in ("hydra/launcher", "hydra/sweeper", "hydra.mode"):
+            if re.match(r"hydra([./](launcher|sweeper)|\.mode)\b", key):
                 raise ConfigError(
                     f"{shown}: {key} can't be changed; -m runs a sweep's jobs one after another"
                 )
@@ -238,7 +238,9 @@ class _Reader:
             )
         for value in values:
             for cls, name, where in owners:
-                told = without_interpolations(_nest(name, value))
+                told = _nest(name, value)
+                if where or not _has_map(value):  # the run's own options hold no maps
+                    told = without_interpolations(told)
                 self.faults += check_choice(cls, told, where)
         self.refuse_overlap(key, values)
         self.plan.settings[key] = Setting(key, tuple(texts), tuple(values))

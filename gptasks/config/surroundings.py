@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hydra.conf import HydraConf
@@ -24,7 +24,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from gptasks.errors import ConfigError, suggest
+from gptasks.errors import ConfigError, GptasksError, suggest
 
 MAIN = "config"
 """Name of the primary configuration."""
@@ -80,10 +80,15 @@ def own_logging() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def explained() -> Iterator[None]:
-    """Hydra's and OmegaConf's errors as ConfigError of one line."""
+def explained(hydra: Sequence[str] = ()) -> Iterator[None]:
+    """Hydra's and OmegaConf's errors as ConfigError of one line.
+
+    hydra: overrides of Hydra's own options, which it checks little: what they lead to is theirs.
+    """
     try:
         yield
+    except GptasksError:
+        raise
     except OverrideParseException as error:
         raise ConfigError(
             f"{error.override}: Hydra can't read this; its own options need its "
@@ -96,6 +101,10 @@ def explained() -> Iterator[None]:
         raise ConfigError(f"no {group} '{name}'{near}") from error
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_line(error)) from error
+    except Exception as error:
+        if not hydra:
+            raise
+        raise ConfigError(f"{' '.join(hydra)}: Hydra can't take this: {_line(error)}") from error
 
 
 def _line(error: Exception) -> str:
@@ -107,7 +116,7 @@ def _line(error: Exception) -> str:
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):
         known = [field.name for field in dataclasses.fields(HydraConf)]
         word = str(key).removeprefix("hydra.")
-        near = suggest(word, known).replace("mean '", "mean 'hydra.")
+        near = suggest(word, known).replace("mean '", "mean 'hydra.") if word not in known else ""
         return f"there is no option '{key}'{near}"
     first = str(error).splitlines()[0] if str(error) else ""
     return f"{first}: {said}" if first and first != said else said

@@ -11,6 +11,9 @@ from gptasks.errors import ConfigError
 from gptasks.fields import members
 from gptasks.registry import GROUPS
 
+MAX_VALUES = 10_000
+"""Most values of a range: each is a run, and all are composed before the first one starts."""
+
 _FUNCTION = re.compile(r"(choice|range|interval|glob|shuffle|sort|tag)\(.*\)", re.DOTALL)
 
 
@@ -46,17 +49,23 @@ def texts_of(
 def _evaluated(key: str, text: str, names: Sequence[str]) -> list[str]:
     """The values of one of Hydra's sweep functions, such as range(1,4)."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.core.override_parser.types import Glob
+    from hydra.core.override_parser.types import Glob, RangeSweep
     from hydra.errors import HydraException
 
     try:
         parsed = OverridesParser.create().parse_override(f"key={text}")
         value: Any = parsed.value()
+        if isinstance(value, RangeSweep):
+            first, end, step = (float(part or 0) for part in (value.start, value.stop, value.step))
+            if not abs(end - first) <= MAX_VALUES * abs(step):  # nor for one that is no number
+                raise ConfigError(
+                    f"{key}={text} is no range of at most {MAX_VALUES:,} values, each being a run"
+                )
         if isinstance(value, Glob):
             found = value.filter(list(names))
         else:
             found = list(parsed.sweep_string_iterator()) if parsed.is_discrete_sweep() else []
-    except HydraException as error:
+    except (HydraException, OverflowError) as error:  # of a number that no float holds
         raise ConfigError(f"{key}={text}: {str(error).splitlines()[0]}") from error
     if not found:
         raise ConfigError(f"{key}={text} gives no values; write them out, as in {key}=a,b")

@@ -123,7 +123,7 @@ def _location(written: str) -> tuple[str, str]:
 
         path = url_to_path(written)
     else:
-        path = Path(written).expanduser()
+        path = Path(os.path.expanduser(written))
     return (path.absolute().as_uri() if path.exists() else ""), str(path)
 
 
