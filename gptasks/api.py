@@ -64,7 +64,8 @@ def load(
     """
     if not isinstance(run, str | os.PathLike):
         raise RunError(f"load takes the path of a run folder; got {run!r}.")
-    return Run(Path(run).expanduser(), device=device, trust_remote_code=trust_remote_code)
+    place = Path(os.path.expanduser(run))
+    return Run(place, device=device, trust_remote_code=trust_remote_code)
 
 
 class Run:
@@ -108,9 +109,10 @@ class Run:
     def model(self) -> Model:
         """The trained model."""
         from gptasks.pretrained import warn_of_code
-        from gptasks.saved_model import load_model
+        from gptasks.saved_model import check_digests, load_model
 
         folder = RunFolder(self.path).model
+        check_digests(folder, self.results.get("model", {}))  # {} before there were digests
         if self._trusts_code:
             warn_of_code(f"the model in {folder}")
         return load_model(folder, self.task, self._runtime, trust_remote_code=self._trusts_code)

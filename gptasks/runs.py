@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,8 @@ import yaml
 from filelock import FileLock, Timeout
 
 from gptasks.errors import RunError, listing, suggest
+from gptasks.pretrained import first_line
+from gptasks.shape import EVERY, misfit
 from gptasks.tracking.tracker import plain
 
 logger = logging.getLogger(__name__)
@@ -32,18 +35,26 @@ TRACKED = ("tracking.jsonl", "wandb", "tensorboard", "mlflow")
 UNCOMPARED = ("run", "tracking")
 """What may differ between a run and its continuation: where it is, and who watches."""
 
-REQUIRED = (
-    "task",
-    "labels",
-    "strategy",
-    "backbone",
-    "seed",
-    "metrics",
-    "baselines",
-    "timing",
-    "data",
-)
-"""Keys of results.json that gptasks itself reads."""
+_SCORES = {
+    EVERY: {"value": float, "low": float, "high": float, "n": int, "signature": str},
+}
+_ROWS = {"n": int, "sha256": str}
+
+REQUIRED = {
+    "task": str,
+    "labels": [str],
+    "strategy": str,
+    "backbone": str,
+    "seed": int,
+    "metrics": {"validation": _SCORES, "test": _SCORES},
+    "baselines": {EVERY: _SCORES},
+    "timing": {"precision": ("fp32", "bf16")},
+    "data": {"train": _ROWS, "validation": _ROWS, "test": _ROWS},
+}
+"""What gptasks itself reads of results.json, and its shape."""
+
+_LATER = {"model": {EVERY: str}}
+"""The same of keys that runs of earlier versions lack."""
 
 
 class RunFolder:
@@ -60,15 +71,19 @@ class RunFolder:
     @property
     def is_finished(self) -> bool:
         """Whether the run came to its end."""
-        return (self.path / RESULTS).is_file()
+        return os.path.isfile(self.path / RESULTS)  # False, too, for what can be no path
 
     @property
     def id(self) -> str:
         """8 hex digits, unique to this folder, by which trackers know the run."""
         place = self.path / ID
-        if not place.exists():
-            _write(place, secrets.token_hex(4))
-        return place.read_text(encoding="ascii")
+        held = place.read_text(encoding="ascii", errors="replace") if place.exists() else None
+        if held is None or not re.fullmatch("[0-9a-f]{8}", held):
+            if held is not None:
+                logger.warning("%s is damaged: trackers will show this run as a new one", place)
+            held = secrets.token_hex(4)
+            _write(place, held)
+        return held
 
     def claim(self, config: Mapping[str, Any]) -> bool:
         """Make the folder this configuration's, or go on with it, and keep other processes out.
@@ -121,17 +136,17 @@ class RunFolder:
                 f"another process is at work on {self.path}; wait for it, "
                 "or choose another run=DIR."
             ) from error
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a path with a null character
+            reason = getattr(error, "strerror", None) or error
             raise RunError(
-                f"run folder {self.path} can't be made ({error.strerror or error}); "
-                "choose another run=DIR."
+                f"run folder {self.path} can't be made ({reason}); choose another run=DIR."
             ) from error
 
     def _check(self, config: Mapping[str, Any]) -> None:
         """Raise RunError unless the folder is free, or holds this configuration."""
-        if self.path.is_file():
+        if os.path.isfile(self.path):
             raise RunError(f"run={self.path} is a file; give a folder.")
-        if not self.path.is_dir():
+        if not os.path.isdir(self.path):
             return
         if not (self.path / CONFIG).exists():
             ours = (LOCK, CONFIG + PART)  # of a run killed at its first moment
@@ -173,21 +188,29 @@ class HistoryFile:
         return len(self.points())
 
     def rewind(self, mark: int) -> None:
-        """Keep the first `mark` points."""
+        """Keep the first `mark` points; fewer, and a warning, where some can't be read."""
         points = self.points()[:mark]
+        if len(points) < mark:
+            logger.warning(
+                "%s is damaged: of the %d points made before the stop, %d are left",
+                *(self.path, mark, len(points)),
+            )
         with writing(self.path):
             _write(self.path, "".join(json.dumps(point) + "\n" for point in points))
 
     def points(self) -> list[dict[str, Any]]:
-        """Every point; a last line cut off by a crash is left out."""
+        """Every point up to the first that can't be read: the last line, where a crash cut it."""
         if not self.path.exists():
             return []
         points = []
-        for line in self.path.read_text(encoding="utf-8").splitlines():
+        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                points.append(json.loads(line))
-            except ValueError:
+                point = json.loads(line)
+            except (ValueError, RecursionError):
                 break
+            if misfit(point, {"step": int, EVERY: float}):
+                break
+            points.append(point)
         return points
 
 
@@ -219,8 +242,8 @@ def read_config(path: Path) -> dict[str, Any]:
         values = yaml.safe_load((path / CONFIG).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise _no_run(path, CONFIG) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RunError(f"{path / CONFIG} can't be read: {str(error).splitlines()[0]}.") from error
+    except Exception as error:  # OSError, and all that PyYAML raises where a value can't be
+        raise RunError(f"{path / CONFIG} can't be read: {first_line(error)}.") from error
     if not isinstance(values, dict):
         raise RunError(f"{path / CONFIG} holds no configuration.")
     return values
@@ -240,7 +263,7 @@ def read_results(path: Path) -> dict[str, Any]:
         raise RunError(
             f"the run in {path} is not finished: it has no {RESULTS}. Repeat its command to go on."
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{place} can't be read: {error}.") from error
     found = results.get("format") if isinstance(results, dict) else None
     if found != FORMAT:
@@ -248,6 +271,10 @@ def read_results(path: Path) -> dict[str, Any]:
     missing = [key for key in REQUIRED if key not in results]
     if missing:
         raise RunError(f"{place} lacks {listing(missing)}: it is not as gptasks wrote it.")
+    later = {key: shape for key, shape in _LATER.items() if key in results}
+    fault = misfit(results, {**REQUIRED, **later})
+    if fault:
+        raise RunError(f"{place} is damaged: {fault}. Copy the run folder anew, or train again.")
     return results
 
 

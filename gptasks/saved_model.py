@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 HEAD = "head.safetensors"
 """The head's file where no class of transformers has room for it."""
+
+CARD = "README.md"
 
 ADVICE = "copy the run folder anew, or remove it and train again."
 
@@ -108,6 +111,28 @@ def head_name(layout: Layout, hf: PreTrainedModel) -> str | None:
     return next((name for name in layout.head_names if hasattr(hf, name)), None)
 
 
+def digests(folder: Path) -> dict[str, str]:
+    """File name to SHA-256, in hex, of a saved model; its card may be edited and is left out."""
+    found = {}
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.name != CARD:
+            with path.open("rb") as file:
+                found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def check_digests(folder: Path, stored: Mapping[str, str]) -> None:
+    """Raise RunError where a file is not the one that `digests` saw, or is gone.
+
+    Most damage to weights or vocabulary breaks no format: the answers would be others, in silence.
+    """
+    found = digests(folder) if folder.is_dir() else {}
+    for name, digest in stored.items():
+        if found.get(name) != digest:
+            fault = "is missing" if name not in found else "is not as the run wrote it"
+            raise RunError(f"{folder / name} {fault}; {ADVICE}")
+
+
 def load_model(
     folder: Path, task: Task, runtime: Runtime, *, trust_remote_code: bool = False
 ) -> Model:
@@ -153,6 +178,15 @@ def load_model(
         fault = first_line(error).rstrip(" .:")
         raise RunError(f"the model in {folder} can't be opened: {fault}; {ADVICE}") from error
     check_loaded(report, f"the model in {folder}", RunError)
+    for key, value in layout.config.items() if layout else ():
+        if getattr(hf.config, key, None) != value:
+            raise RunError(
+                f"{folder}/config.json says {key}={getattr(hf.config, key, None)}, where this run "
+                f"has {value}; {ADVICE}"
+            )
+    limit = tokenizer.model_max_length
+    if not isinstance(limit, int) or limit < 1:  # transformers takes anything
+        raise RunError(f"{folder}/tokenizer_config.json: model_max_length is {limit!r}; {ADVICE}")
     decoder = getattr(hf, hf.base_model_prefix) if layout else hf
     decoder = decoder.to(runtime.device).eval().requires_grad_(False)
     if runtime.device.type == "cpu":
@@ -210,5 +244,5 @@ def _save_apart(folder: Path, backbone: Backbone, head: nn.Module) -> None:
     backbone.model.save_pretrained(folder)
     tensors = {k: v.detach().cpu().contiguous() for k, v in head.state_dict().items()}
     save_file(tensors, folder / HEAD)
-    (folder / "README.md").write_text(NOTE, encoding="utf-8")
+    (folder / CARD).write_text(NOTE, encoding="utf-8")
     logger.info("model/ opens with gptasks.load(RUN); plain transformers can't express it")

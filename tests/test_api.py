@@ -120,6 +120,11 @@ def put(name, text):
         (drop("model/model.safetensors"), "model"),
         (cut("model/model.safetensors"), "model"),
         (put("model/config.json", "{"), "model"),
+        (
+            put("model/tokenizer_config.json", "{}"),
+            "tokenizer_config.json is not as the run wrote it",
+        ),
+        (put("results.json", '{"format": 1, "labels": []}'), "lacks task, strategy"),
         (drop("model/tokenizer.json"), "tokenizer"),
         (shutil.rmtree, "does not exist"),
     ],

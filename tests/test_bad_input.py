@@ -229,6 +229,10 @@ ROWS: dict[str, tuple[list[str], str]] = {
     # the run folder
     "a file": ([DATA, "run=ok.csv"], "run=ok.csv is a file; give a folder."),
     "below a file": ([DATA, "run=ok.csv/x"], "*ok.csv/x can't be made (Not a directory); *"),
+    "a long name": ([DATA, f"run={'a' * 300}"], "run folder a* can't be made (File name too long); "
+                    "choose another run=DIR."),
+    "no path": ([DATA, "run=a\0b"], "run folder a\\x00b can't be made (embedded null byte); choose "
+                "another run=DIR."),
     "another's folder": ([DATA, "run=other"], "other is not empty and no run folder (it has: "
                          "mine.txt); nothing was written. Choose another run=DIR."),
     "another run": (["task.data.train=films.csv", "run=done", "seed=5"], "done holds a run of "
@@ -264,6 +268,9 @@ def test_the_command_put_right_may_use_the_same_folder(here: Path) -> None:
     ("run", "fault"),
     [
         ("dune", "run folder dune does not exist; did you mean 'done'?"),
+        ("~no.such.user/x", "run folder ~no.such.user/x does not exist."),
+        ("a" * 300, "*config.yaml can't be read: *File name too long*"),
+        ("a\0b", "a\\x00b/config.yaml can't be read: embedded null byte."),
         ("other", "other is no run folder: it has no config.yaml (it has: mine.txt)."),
         ("ok.csv", "ok.csv is a file, not a run folder."),
         ("unfinished", "the run in unfinished is not finished: it has no results.json. Repeat its "
@@ -273,6 +280,15 @@ def test_the_command_put_right_may_use_the_same_folder(here: Path) -> None:
 )  # fmt: skip
 def test_what_is_no_finished_run_is_told(here: Path, verb: str, run: str, fault: str) -> None:
     check(told(here, verb, run, *["a text"] * (verb == "predict")), fault)
+
+
+def test_the_home_of_nobody_is_a_folder_of_that_name(here: Path) -> None:
+    done = gptasks(TASK, *SMALL, DATA, "run=~no.such.user/x")
+    assert (done.code, Path("~no.such.user/x/results.json").is_file()) == (0, True)
+    check(
+        told(here, "predict", "done", "--input", "~no.such.user/y.csv"),
+        "no file 'y.csv' in *~no.such.user*",
+    )
 
 
 def test_a_device_that_is_not_there_is_told_to_predict_as_well(

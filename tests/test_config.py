@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -122,6 +123,7 @@ def test_quotes_around_the_whole_text_are_taken_off(
         ("{正面: [a.txt, 好.txt], no: b.txt}", {"正面": ["a.txt", "好.txt"], "no": "b.txt"}),
         ("[]", []),
         ("{'a b':c:\\d}", {"a b": "c:\\d"}),
+        ("[" * 20 + "a" + "]" * 20, functools.reduce(lambda inner, _: [inner], range(20), "a")),
     ],
 )
 def test_lists_and_maps_are_understood(registry: Registry, text: str, expected: object) -> None:
@@ -181,6 +183,13 @@ def test_stored_values_that_are_none_are_refused(registry: Registry) -> None:
         from_resolved({"task": "x", "epochs": 3}, registry)
     assert "the configuration names no backbone" in str(caught.value).split("\n")
     assert "there is no option 'epochs'" in str(caught.value)
+    for name in (None, 3, [1]):
+        stored["strategy"] = {"name": name}
+        with pytest.raises(ConfigError, match=r"^the configuration names no strategy$"):
+            from_resolved(stored, registry)
+    stored["strategy"] = {"name": "lora", "kind": ["lora"]}
+    with pytest.raises(ConfigError, match=r"^strategy\.kind must be a text; got \['lora'\]$"):
+        from_resolved(stored, registry)
 
 
 def test_an_option_of_another_adapter_is_refused_and_told_in_the_stored_configuration(

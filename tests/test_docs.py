@@ -265,6 +265,7 @@ def flat(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
         "truncation": ("split",),
         "data": ("split",),
         "versions": ("library",),
+        "model": ("file",),
     }
     inner = {"timing.seconds": "step", "fit.best": "metric"}
     for key, value in values.items():

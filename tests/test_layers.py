@@ -18,8 +18,8 @@ ROOT = Path(gptasks.__file__).parent
 LEVELS: dict[str, int] = {
     **dict.fromkeys(["errors", "_wheel"], 0),
     **dict.fromkeys(
-        ["task", "options", "fields", "schema", "yamlfile", "runtime", "cache", "progress",
-         "room", "tags", "words"], 1,
+        ["task", "options", "fields", "schema", "shape", "yamlfile", "runtime", "cache",
+         "progress", "room", "tags", "words"], 1,
     ),
     **dict.fromkeys(
         ["tokenizer", "backbone", "generation", "model", "pretrained", "saved_model", "strategies",

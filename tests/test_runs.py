@@ -30,11 +30,11 @@ RESULTS = {
     "strategy": "head",
     "backbone": "tiny",
     "seed": 0,
-    "metrics": {},
+    "metrics": {"validation": {}, "test": {}},
     "baselines": {},
-    "timing": {},
+    "timing": {"precision": "fp32"},
     "labels": [],
-    "data": {},
+    "data": {name: {"n": 1, "sha256": "00"} for name in ("train", "validation", "test")},
 }
 
 
@@ -194,6 +194,12 @@ def test_a_broken_config_is_one_line(begun):
         RunFolder(begun).claim(CONFIG)
     assert "\n" not in str(fault.value)
     (begun / "config.yaml").write_text("")
+    for text in ("a: !!int ''", "a: 2024-99-99", "[" * 9999):  # PyYAML's own errors, and Python's
+        (begun / "config.yaml").write_text(text)
+        with pytest.raises(RunError, match=r"config\.yaml can't be read: ") as fault:
+            read_config(begun)
+        assert "\n" not in str(fault.value)
+    (begun / "config.yaml").write_text("[a]")
     with pytest.raises(RunError, match=r"config\.yaml holds no configuration"):
         RunFolder(begun).claim(CONFIG)
 
@@ -261,6 +267,16 @@ def test_each_folder_has_an_id_of_its_own_that_stays(tmp_path):
     assert one.id == RunFolder(one.path).id != other.id
 
 
+@pytest.mark.parametrize("held", [b"", b"0123456", b"\xff1234567"])
+def test_an_id_that_is_damaged_is_told_of_and_made_anew(held, tmp_path, caplog):
+    (tmp_path / ".id").write_bytes(held)
+    found = RunFolder(tmp_path).id
+    assert re.fullmatch("[0-9a-f]{8}", found)
+    assert RunFolder(tmp_path).id == found
+    (record,) = caplog.records
+    assert record.getMessage().endswith(".id is damaged: trackers will show this run as a new one")
+
+
 # -- configuration ------------------------------------------------------------------------
 
 
@@ -317,6 +333,24 @@ def test_curves_are_rewound_past_a_line_cut_off(tmp_path):
     assert history.path.read_text() == ""
 
 
+@pytest.mark.parametrize(
+    "damaged", ["", "5", "{}", '{"step": "1"}', '{"step": 1, "a": "b"}', "\udc80"]
+)
+def test_curves_that_lost_points_are_told_of(damaged, tmp_path, caplog):
+    history = HistoryFile(tmp_path / "history.jsonl")
+    for step in range(3):
+        history.append(step, {"a": float(step)})
+    lines = history.path.read_text().splitlines()
+    text = "\n".join([lines[0], damaged, lines[2]])
+    history.path.write_bytes(text.encode(errors="surrogateescape"))
+    history.rewind(3)
+    assert history.points() == [{"step": 0, "a": 0.0}]
+    (record,) = caplog.records
+    assert record.getMessage().endswith(
+        "history.jsonl is damaged: of the 3 points made before the stop, 1 are left"
+    )
+
+
 # -- results ------------------------------------------------------------------------------
 
 
@@ -354,7 +388,7 @@ def test_results_are_whole_or_not_there(place):
     assert list(place.iterdir()) == []
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"format": 1, "metr', "[1", "\x00"])
+@pytest.mark.parametrize("text", ["", "{", '{"format": 1, "metr', "[1", "\x00", "[" * 9999])
 def test_truncated_results_are_one_line(text, begun):
     (begun / "results.json").write_text(text)
     with pytest.raises(RunError, match=r"results\.json can't be read: ") as fault:
@@ -369,6 +403,21 @@ def test_truncated_results_are_one_line(text, begun):
         ({}, r"is of format None; this gptasks reads format 1"),
         ([], r"is of format None; this gptasks reads format 1"),
         ({"format": 1, "task": "x"}, r"lacks labels, strategy, backbone.*: it is not as gptasks"),
+        (
+            {**RESULTS, "labels": [1]},
+            r"results\.json is damaged: labels\[0\] is 1, where a text should "
+            r"be\. Copy the run folder anew, or train again\.$",
+        ),
+        ({**RESULTS, "metrics": {"test": {}}}, r"is damaged: metrics\.validation is missing"),
+        (
+            {**RESULTS, "baselines": {"x": {"f1": None}}},
+            r"damaged: baselines\.x\.f1 is null, where an",
+        ),
+        ({**RESULTS, "timing": {"precision": "fp8"}}, "'fp8', where fp32 or bf16 should be"),
+        (
+            {**RESULTS, "model": {"config.json": None}},
+            r"damaged: model\.config\.json is null, where",
+        ),
     ],
 )
 def test_results_of_another_kind_are_one_line(results, why, begun):

@@ -19,7 +19,7 @@ from gptasks.data.batching import collate
 from gptasks.errors import RunError
 from gptasks.model import Model
 from gptasks.runtime import Runtime
-from gptasks.saved_model import load_model, save_model
+from gptasks.saved_model import check_digests, digests, load_model, save_model
 from gptasks.task import Row
 from gptasks.tasks.sequence_classification import SequenceClassification
 
@@ -237,6 +237,14 @@ def without_head(path: Path) -> None:
     save_file(tensors, path, {"format": "pt"})
 
 
+def with_limit(limit: Any) -> Any:
+    def damage(path: Path) -> None:
+        held = json.loads(path.read_text())
+        path.write_text(json.dumps({**held, "model_max_length": limit}))
+
+    return damage
+
+
 @pytest.mark.parametrize(
     ("name", "damage", "message"),
     [
@@ -246,6 +254,12 @@ def without_head(path: Path) -> None:
         ("config.json", Path.unlink, "holds no whole model: config.json is missing; copy the run"),
         ("config.json", lambda path: path.write_text("{"), "can't be opened: .*not a valid JSON"),
         ("tokenizer.json", Path.unlink, "holds no whole model: tokenizer.json is missing"),
+        (
+            "tokenizer_config.json",
+            with_limit("x"),
+            r"\.json: model_max_length is 'x'; copy the run",
+        ),
+        ("tokenizer_config.json", with_limit(-1), r"\.json: model_max_length is -1; copy the run"),
     ],
 )
 def test_a_damaged_model_is_one_line(name: str, damage: Any, message: str, tmp_path: Path):
@@ -286,6 +300,37 @@ def test_a_model_of_other_labels_is_refused(tmp_path: Path):
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(RunError, match=r"score\.weight is of shape \(3, 32\), where .* \(2, 32\)"):
         load_model(folder, trained().task, RUNTIME)
+
+
+def test_a_model_whose_labels_stand_in_another_order_is_refused(tmp_path: Path):
+    folder = saved(trained(labels="no yes"), tmp_path / "model")
+    with pytest.raises(
+        RunError,
+        match=r"config\.json says id2label=\{0: 'no', 1: 'yes'\}, where this "
+        r"run has \{0: 'yes', 1: 'no'\}; copy the run folder anew",
+    ):
+        load_model(folder, trained(labels="yes no").task, RUNTIME)
+
+
+def test_a_file_that_is_another_than_was_saved_is_named(tmp_path: Path):
+    folder = saved(trained(), tmp_path / "model")
+    stored = digests(folder)
+    assert stored.keys() == PLAIN
+    (folder / "README.md").write_text("my own words")
+    check_digests(folder, stored)
+    path = folder / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1  # a weight: the file opens as before
+    path.write_bytes(content)
+    with pytest.raises(
+        RunError, match=r"model\.safetensors is not as the run wrote it; copy the run"
+    ):
+        check_digests(folder, stored)
+    path.unlink()
+    with pytest.raises(RunError, match=r"model\.safetensors is missing; copy the run folder anew"):
+        check_digests(folder, stored)
+    with pytest.raises(RunError, match=r"absent/config\.json is missing; copy the run folder anew"):
+        check_digests(tmp_path / "absent", stored)
 
 
 def test_no_folder_is_no_model(tmp_path: Path):

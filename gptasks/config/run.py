@@ -120,9 +120,11 @@ def primary_config() -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def _instance(group: str, told: Any, registry: Registry) -> Any:
-    if not isinstance(told, Mapping) or "name" not in told:
+    if not isinstance(told, Mapping) or not isinstance(told.get("name"), str):
         raise ConfigError(f"the configuration names no {group}")
     values = dict(told)
+    if not isinstance(values.get("kind"), str | None):
+        raise ConfigError(f"{group}.kind must be a text; got {values['kind']!r}")
     if group == "task":
         return build_task(values, registry)
     name = values.pop("name")

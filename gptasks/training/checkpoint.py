@@ -1,7 +1,8 @@
 """Checkpoints: tensors as safetensors, the rest as JSON; nothing pickled.
 
 A checkpoint is written beside the last one and takes its place only when whole; the one before
-stays until then. Each records the SHA-256 of its tensors, so that a damaged one is noticed.
+stays until then. Each records the SHA-256 of its tensors and of its state, so that a damaged one is
+noticed.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 STATE, TENSORS = "state.json", "tensors.safetensors"
 
 
@@ -104,7 +105,7 @@ class Checkpoints:
             "sha256": _sha256(folder / TENSORS),
             "state": checkpoint.state,
         }
-        text = json.dumps(record, indent=1, ensure_ascii=False)
+        text = json.dumps({**record, "seal": _seal(record)}, indent=1, ensure_ascii=False)
         (folder / STATE).write_text(text, encoding="utf-8")
         for file in folder.iterdir():
             _flush(file)
@@ -117,9 +118,16 @@ def _read(place: Path) -> tuple[Checkpoint, str]:
     held = json.loads((place / STATE).read_text(encoding="utf-8"))
     if held["format"] != FORMAT:
         raise ValueError(f"it is of format {held['format']}, this gptasks reads {FORMAT}")
+    if held.pop("seal") != _seal(held):
+        raise ValueError("its state does not match its SHA-256")
     if _sha256(place / TENSORS) != held["sha256"]:
         raise ValueError("its tensors do not match their SHA-256")
     return Checkpoint(load_file(place / TENSORS), held["state"]), held["data"]
+
+
+def _seal(record: dict[str, Any]) -> str:
+    """The SHA-256 of what state.json says."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def _sha256(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -53,7 +54,7 @@ T = TypeVar("T")
 def run_folder(config: RunConfig) -> RunFolder:
     """Where the run of this configuration lives: `run=DIR`, or a name made of it."""
     place = config.run.run or f"runs/{config.task_name}-{config.digest()}"
-    return RunFolder(Path(place).expanduser())
+    return RunFolder(Path(os.path.expanduser(place)))
 
 
 def train(config: RunConfig) -> Path:
@@ -320,6 +321,8 @@ class _Session:
         baselines: Mapping[str, Mapping[str, Score]],
     ) -> None:
         """Write predictions, then results, which make the run a finished one; tell the tracker."""
+        from gptasks.saved_model import digests
+
         assert self.tracker is not None
         scores = {}
         for name, found in predictions.items():
@@ -338,7 +341,15 @@ class _Session:
             "processes": self.processes.count,
         }
         results = collect(
-            self.config, scores, baselines, facts, timing, self.encodings, self.splits, predictions
+            self.config,
+            scores,
+            baselines,
+            facts,
+            timing,
+            self.encodings,
+            self.splits,
+            predictions,
+            digests(self.folder.model),
         )
         write_cards(self.folder, self.config, results)
         tell(self.tracker, self.task, scores, baselines, predictions["test"], test)

@@ -80,6 +80,18 @@ def truncate_state(place: Path) -> None:
     path.write_text(path.read_text()[:-20])
 
 
+def spoil_state(place: Path) -> None:
+    path = place / "state.json"
+    text = path.read_text()
+    assert '"step": 2' in text
+    path.write_text(text.replace('"step": 2', '"step": 3'))
+
+
+def open_seal(place: Path) -> None:
+    path = place / "state.json"
+    path.write_text(path.read_text().replace('"seal"', '"sael"'))
+
+
 def empty_state(place: Path) -> None:
     (place / "state.json").write_text("[]")
 
@@ -94,17 +106,19 @@ def drop_tensors(place: Path) -> None:
 
 def age(place: Path) -> None:
     path = place / "state.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 0}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 1}))
 
 
 DAMAGES = [
     (spoil_tensors, "its tensors do not match their SHA-256"),
     (truncate_tensors, "its tensors do not match their SHA-256"),
-    (truncate_state, "delimiter"),
+    (truncate_state, "Unterminated string"),
+    (spoil_state, "its state does not match its SHA-256"),
+    (open_seal, "'seal'"),
     (empty_state, "list indices must be"),
     (drop_state, "No such file"),
     (drop_tensors, "No such file"),
-    (age, "it is of format 0, this gptasks reads 1"),
+    (age, "it is of format 1, this gptasks reads 2"),
 ]
 
 
