@@ -18,6 +18,7 @@ from gptasks.errors import (
 )
 from gptasks.hookspecs import hookimpl
 from gptasks.task import CONTRACT, DataOptions, Layout, Prediction, Probe, ProbeFit, Row, Task
+from gptasks.tasks.conditional_generation import ConditionalGeneration, GenerationOptions
 from gptasks.tasks.sequence_classification import SequenceClassification
 from gptasks.tasks.token_classification import TokenClassification
 
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
 __all__ = [
     "CONTRACT",
     "BackboneError",
+    "ConditionalGeneration",
     "ConfigError",
     "DataError",
     "DataOptions",
+    "GenerationOptions",
     "GptasksError",
     "Layout",
     "PluginError",

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 @hookimpl
 def register_tasks() -> list[type[Task]]:
     """The kinds under `gptasks.tasks`."""
+    from gptasks.tasks.conditional_generation import ConditionalGeneration
     from gptasks.tasks.sequence_classification import SequenceClassification
     from gptasks.tasks.token_classification import TokenClassification
 
-    return [SequenceClassification, TokenClassification]
+    return [SequenceClassification, TokenClassification, ConditionalGeneration]

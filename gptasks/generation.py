@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor, nn
 
 from gptasks.saved_model import assembled, generation_config
 
@@ -46,6 +47,19 @@ def generate(
         )
     end = backbone.tokenizer.end_id
     return [_until(row, end) for row in found[:, width:].tolist()]
+
+
+def unembedding(plain: Any) -> nn.Module:
+    """The map from states (N, D) to words (N, V), float32, that shares the weights of `plain`; it
+    multiplies in their format, as the backbone does."""
+    head = _Unembedding(plain.in_features, plain.out_features, bias=False, device="meta")
+    head.weight, head.bias = plain.weight, plain.bias
+    return head
+
+
+class _Unembedding(nn.Linear):
+    def forward(self, states: Tensor) -> Tensor:
+        return super().forward(states.to(self.weight.dtype)).float()
 
 
 def _until(ids: list[int], end: int) -> list[int]:

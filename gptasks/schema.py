@@ -2,7 +2,7 @@
 
 Understood types: int, float, bool, str, Any, Literal, list, tuple and dict of these, nested
 dataclasses, and unions. Field metadata may hold "choices", "refused" (words that one may expect
-among them, each with the reason), "minimum", "maximum", "below" (exclusive upper bound) and
+among them, each with the reason), "minimum", "maximum", "above" and "below" (exclusive bounds) and
 "internal" (not settable by users). A value may also be the text of a number or of true and false,
 since an interpolation such as ${oc.env:SEED} always gives a text.
 """
@@ -193,6 +193,8 @@ class _Reader:
             rules.append((value >= limits["minimum"], f"at least {limits['minimum']:g}"))
         if "maximum" in limits:
             rules.append((value <= limits["maximum"], f"at most {limits['maximum']:.10g}"))
+        if "above" in limits:
+            rules.append((value > limits["above"], f"above {limits['above']:g}"))
         if "below" in limits:
             rules.append((value < limits["below"], f"below {limits['below']:g}"))
         if not all(holds for holds, _ in rules):

@@ -24,6 +24,10 @@ START, END = "[START]", "[END]"
 the words can be taken out again."""
 
 
+MARK = "\ue000source\ue000"
+"""Stands for a text in a chat template; of the private characters, which templates leave alone."""
+
+
 class Words(NamedTuple):
     """The ids of a task's template."""
 
@@ -124,7 +128,7 @@ class Tokenizer:
         """
         hf = copy.deepcopy(self.without_words().hf)
         start, end = _frame(hf)
-        words = Words(*(self._part(part) for part in (before, between, after)))
+        words = Words(*(self.part(part) for part in (before, between, after)))
         _set_template(hf, start, end, words)
         taken = len(start) + sum(map(len, words)) + len(end)
         if taken >= hf.model_max_length:
@@ -150,7 +154,7 @@ class Tokenizer:
         _set_template(hf, *own, Words([], [], []))
         return Tokenizer(hf)
 
-    def _part(self, text: str) -> list[int]:
+    def part(self, text: str) -> list[int]:
         """The ids of a part of a template, which may spell out special tokens."""
         if not text:
             return []
@@ -162,6 +166,27 @@ class Tokenizer:
                 "backbone's tokenizer; set task.template to other words."
             )
         return list(ids)
+
+    def chat(self, before: str, after: str) -> tuple[list[int], list[int]]:
+        """The ids before and after a text that stands between `before` and `after` in a user's
+        message, up to where the answer begins, by the chat template that came with the backbone.
+
+        Raises ConfigError where there is none.
+        """
+        if not self.hf.chat_template:
+            raise ConfigError(
+                "task.chat=true, but this backbone's tokenizer has no chat template; leave it out, "
+                "or take a backbone that was trained for chat."
+            )
+        message = [{"role": "user", "content": f"{before}{MARK}{after}"}]
+        whole = self.hf.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
+        start, found, end = str(whole).partition(MARK)
+        if not found:
+            raise ConfigError(
+                "task.chat=true, but this backbone's chat template changes a message's text, so "
+                "the source can't be found in it; leave it out."
+            )
+        return self.part(start), self.part(end)
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer's files into `folder`."""

@@ -78,7 +78,7 @@ AT_ONCE: dict[str, set[str]] = {
     "unearth": set(),
     "httpx2": set(),
     "pyarrow": set(),
-    "datasets": {"metrics.base", "metrics.probability"},
+    "datasets": {"metrics.base", "metrics.probability", "metrics.tagging"},
     "charset_normalizer": set(),
 }
 """Heavy libraries, and the modules that may import them at module level."""

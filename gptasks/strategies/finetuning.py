@@ -106,9 +106,11 @@ class FineTuning(Strategy):
         finish = self.prepare(cut, range(split, layer))
         model = Model(task, cut, head.to(cut.device), split)
         facts["trained_parameters"] = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        learns = any(p.requires_grad for p in model.head.parameters())
         logger.info(
-            "training %s parameters: the head, and layers %d-%d of %d",
+            "training %s parameters: %slayers %d-%d of %d",
             quantity(facts["trained_parameters"]),
+            "the head, and " if learns else "",
             *facts["trained_layers"],
             whole.layers,
         )
