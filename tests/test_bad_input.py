@@ -214,7 +214,8 @@ ROWS: dict[str, tuple[list[str], str]] = {
                     "give more rows, other shares, or *"),
     "no validation": ([DATA, "task.data.validation_share=0"], "no validation rows: *"),
     "bytes": (["task.data.train=latin.csv"], "latin.csv is not utf-8: byte 0xe9 at offset 14, line "
-              "2; set task.data.encoding to what it was written in, such as latin-1 or gb18030."),
+              "2; set task.data.encoding to what it was written in, such as latin-1 or "
+              "gb18030, or to guess."),
     "encoding": ([DATA, "task.data.encoding=utf9"], "task.data.encoding=utf9: unknown encoding: "
                  "utf9; did you mean 'utf-8'?"),
     "format": ([DATA, "task.data.format=jsonl"], "ok.csv, all 61 rows: no JSON: *"),

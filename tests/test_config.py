@@ -116,6 +116,7 @@ def test_quotes_around_the_whole_text_are_taken_off(
     [
         ("a.csv", "a.csv"),
         ("**/[ab]*.csv", "**/[ab]*.csv"),
+        ("train[:80%]+test[5:-1]", "train[:80%]+test[5:-1]"),
         ("['[a]*.csv',b?.csv]", ["[a]*.csv", "b?.csv"]),
         ("null", None),
         ("[a.csv, 'b,c.csv', ~/d(1).csv]", ["a.csv", "b,c.csv", "~/d(1).csv"]),

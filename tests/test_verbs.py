@@ -258,7 +258,8 @@ def test_predict_writes_ascii_where_the_terminal_has_no_more(run: str) -> None:
         (["predict", "RUN", "--input", "films.csv", "--encoding", "utf9"], "--encoding=utf9: "
          "unknown encoding: utf9; did you mean 'utf-8'?"),
         (["predict", "RUN", "--input", "latin.csv"], "latin.csv is not utf-8: byte 0xe9 at offset "
-         "8, line 2; give --encoding to what it was written in, such as latin-1 or gb18030."),
+         "8, line 2; give --encoding to what it was written in, such as latin-1 or "
+              "gb18030, or to guess."),
         (["predict", "RUN", "--input", "open.csv"], "open.csv, line 2: a quotation mark opened "
          "here is never closed; if quotation marks are plain text here, give --no-quoting."),
         (["predict", "RUN", "--input", "-"], "stdin:2 is not utf-8: byte 0xe9; say what it is by "

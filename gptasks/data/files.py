@@ -8,17 +8,16 @@ DataError.
 from __future__ import annotations
 
 import csv
-import io
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
 from gptasks.data.conll import sentences
-from gptasks.data.opening import check_file, opened_bytes, opened_text
+from gptasks.data.opening import check_file, opened_text
+from gptasks.data.parquet import parquet_records
 from gptasks.errors import ConfigError, DataError, listing, suggest
 from gptasks.task import DataOptions, Row
 
@@ -259,38 +258,8 @@ def _kind(value: Any) -> str:
 
 
 def _read_parquet(path: Path, options: DataOptions, origin: str) -> Iterator[Row | BadRow]:
-    if path.stat().st_size == 0:
-        return
-    with _parquet(path) as file:
-        names = list(file.schema_arrow.names)
-        twice = [name for name in names if names.count(name) > 1]
-        if twice:
-            raise DataError(f"{path} has the column {twice[0]!r} twice.")
-        number = 0
-        for batch in file.iter_batches(batch_size=4096):
-            for values in batch.to_pylist():
-                number += 1
-                yield Row(values, id=f"{origin}:{number}")
-
-
-@contextmanager
-def _parquet(path: Path) -> Iterator[Any]:
-    """The open pyarrow.parquet.ParquetFile; what pyarrow finds wrong is one DataError."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        source: Path | io.BytesIO = path
-        if path.name.lower().endswith(".gz"):
-            with opened_bytes(path) as packed:
-                source = io.BytesIO(packed.read())
-        with pq.ParquetFile(source) as file:
-            yield file
-    except UnicodeError as error:
-        raise DataError(f"{path} holds a text that is not utf-8: {error}.") from error
-    except (pa.ArrowException, OSError) as error:
-        why = str(error).partition("\n")[0]
-        raise DataError(f"{path} is no whole parquet file: {why}.") from error
+    for number, values in enumerate(parquet_records(path), start=1):
+        yield Row(values, id=f"{origin}:{number}")
 
 
 _READERS: Mapping[str, Callable[[Path, DataOptions, str], Iterator[Row | BadRow]]] = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -87,7 +88,9 @@ def hub_splits(data: DataOptions, wanted: Sequence[str]) -> list[HubSplit]:
     _check(data)
     with _quiet(), _told(f"data set '{data.dataset}' can't be read"):
         builder = _builder(data)
-        tables = _tables(builder, streaming=data.streaming)
+        if not data.streaming:
+            builder.download_and_prepare()
+        tables = dict(builder.as_streaming_dataset() if data.streaming else builder.as_dataset())
     lengths = {
         name: len(table) if not data.streaming else _length(builder, name)
         for name, table in tables.items()
@@ -154,11 +157,23 @@ def _builder(data: DataOptions) -> Any:
             " files of your own set task.data.source=files."
         )
     if isinstance(builder, Cache) and data.revision and builder.hash != data.revision:
-        logger.warning(
-            "data set %s: the hub can't be reached; the revision in the cache, %s, may not be %s.",
-            *(data.dataset, builder.hash, data.revision),
-        )
+        _check_cached(data, builder.hash)
     return builder
+
+
+def _check_cached(data: DataOptions, commit: str) -> None:
+    """Out of the hub's reach `datasets` takes the newest it has, whatever revision is asked for."""
+    if re.fullmatch("[0-9a-f]{40}", str(data.revision)):
+        raise DataError(
+            f"data set '{data.dataset}': the cache of `datasets` has commit {commit}, not"
+            f" {data.revision}, and the hub can't be reached; connect, or set"
+            f" task.data.revision={commit}."
+        )
+    logger.warning(
+        "data set %s: the hub can't be reached; commit %s in the cache of `datasets` is read, which"
+        " may not be what %s is.",
+        *(data.dataset, commit, data.revision),
+    )
 
 
 def _no_config(data: DataOptions, place: str, error: ValueError) -> DataError:
@@ -181,14 +196,6 @@ def _no_config(data: DataOptions, place: str, error: ValueError) -> DataError:
             f"data set '{data.dataset}' has no configuration '{data.config}'{near} ({has})."
         )
     return DataError(f"data set '{data.dataset}' can't be read: {_said(error)}.")
-
-
-def _tables(builder: Any, *, streaming: bool) -> dict[str, Any]:
-    """Every split by name."""
-    if streaming:
-        return dict(builder.as_streaming_dataset())
-    builder.download_and_prepare()
-    return dict(builder.as_dataset())
 
 
 def _length(builder: Any, split: str) -> int:

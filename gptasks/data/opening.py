@@ -30,7 +30,7 @@ def check_file(path: Path) -> None:
         if path.is_dir():
             raise DataError(
                 f"{path} is a folder where a file is asked for{_inside(path)}; name several of its"
-                f" files by a pattern, such as {path / '*.csv'}."
+                f" files by a pattern, such as {path / '*'}."
             )
         if path.exists():
             return
@@ -161,7 +161,9 @@ def _guessed(path: Path) -> str:
     return encoding
 
 
-_ADVICE = "set task.data.encoding to what it was written in, such as latin-1 or gb18030"
+_ADVICE = (
+    "set task.data.encoding to what it was written in, such as latin-1 or gb18030, or to guess"
+)
 
 
 def _without_mark(text: IO[str]) -> Iterator[str]:

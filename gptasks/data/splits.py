@@ -228,15 +228,16 @@ def _check_request(data: DataOptions, names: Sequence[str], limit: int | None) -
     if limit is not None and limit < 1:
         raise ConfigError(f"limit={limit} leaves no rows; give 1 or more.")
     missing = [name for name in names if getattr(data, name) is None]
+    given = "SPLIT" if data.source == "hub" else "FILE"
     if missing and data.train is None:
-        also = f" (or task.data.{missing[0]}=FILE)" if missing[0] != "train" else ""
-        raise ConfigError(f"no {missing[0]} rows: give the data, task.data.train=FILE{also}.")
+        also = f" (or task.data.{missing[0]}={given})" if missing[0] != "train" else ""
+        raise ConfigError(f"no {missing[0]} rows: give the data, task.data.train={given}{also}.")
     for name in missing:
         share = getattr(data, f"{name}_share")
         if not 0 < share < 1:
             raise ConfigError(
                 f"no {name} rows: task.data.{name} is not given and task.data.{name}_share={share};"
-                f" give task.data.{name}=FILE, or a share of train between 0 and 1."
+                f" give task.data.{name}={given}, or a share of train between 0 and 1."
             )
     cut = _cuts(data, names)
     if sum(cut.values()) >= 1 and any(name in cut or name == "train" for name in names):

@@ -133,6 +133,8 @@ def test_a_task_is_trained_on_splits_of_the_hub_cut_as_ever(toy: Path):
     assert {row["label"] for row in splits["train"].rows} == {"good", "bad"}
     with pytest.raises(DataError, match=r"1 unusable row.* toy/train:1: column 'label' has no la"):
         load_splits(SequenceClassification(data=options(toy, train="train")))
+    with pytest.raises(ConfigError, match=r"give the data, task\.data\.train=SPLIT\.$"):
+        load_splits(SequenceClassification(data=options(toy)))
     nothing = options(toy, train="train[:0]", test_share=0, validation_share=0)
     with pytest.raises(
         DataError, match=r"no train rows in split train\[:0\] of data set .*toy: read 0"
@@ -211,7 +213,9 @@ def test_what_is_cached_needs_no_network(
     ]
     assert caplog.text == ""
     assert len(rows(options("owner/toy", train="train", revision="v1.0"))) == 10
-    assert f"the revision in the cache, {COMMIT}, may not be v1.0." in caplog.text
+    assert f"commit {COMMIT} in the cache of `datasets` is read, which may not be" in caplog.text
+    with pytest.raises(DataError, match=rf"has commit {COMMIT}, not f{{40}}, and the hub can't be"):
+        rows(options("owner/toy", train="train", revision="f" * 40))
     with pytest.raises(DataError, match=r"no configuration 'other'|Couldn't find cache .*'other'"):
         rows(options("owner/toy", train="train", config="other"))
 

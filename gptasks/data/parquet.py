@@ -1,0 +1,48 @@
+"""Records of a parquet file, a batch at a time."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gptasks.data.opening import opened_bytes
+from gptasks.errors import DataError
+
+
+def parquet_records(path: Path) -> Iterator[dict[str, Any]]:
+    """Each row as column name to value; none if the file is empty.
+
+    Raises DataError where the file is broken, or names a column twice.
+    """
+    if path.stat().st_size == 0:
+        return
+    with _opened(path) as file:
+        names = list(file.schema_arrow.names)
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise DataError(f"{path} has the column {twice[0]!r} twice.")
+        for batch in file.iter_batches(batch_size=4096):
+            yield from batch.to_pylist()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The open pyarrow.parquet.ParquetFile; what pyarrow finds wrong is one DataError."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        source: Path | io.BytesIO = path
+        if path.name.lower().endswith(".gz"):
+            with opened_bytes(path) as packed:
+                source = io.BytesIO(packed.read())
+        with pq.ParquetFile(source) as file:
+            yield file
+    except UnicodeError as error:
+        raise DataError(f"{path} holds a text that is not utf-8: {error}.") from error
+    except (pa.ArrowException, OSError) as error:
+        why = str(error).partition("\n")[0]
+        raise DataError(f"{path} is no whole parquet file: {why}.") from error
