@@ -185,8 +185,14 @@ ROWS: dict[str, tuple[list[str], str]] = {
     "no file": (["task.data.train=okk.csv"], "no file 'okk.csv' in * (it has: *); did you mean "
                 "'ok.csv'?"),
     "no test file": ([DATA, "task.data.test=other"], "other is a folder where a file is asked for "
-                     "(it has: mine.txt)."),
+                     "(it has: mine.txt); name several of its files by a pattern, such as "
+                     "other/*."),
     "ending": (["task.data.train=model.gguf"], "the ending of model.gguf tells no format; *"),
+    "pattern": (["task.data.train=*.jsonlines"], "no file fits the pattern '*.jsonlines' in * (it "
+                "has: broken/, done/, *"),
+    "no data set": ([DATA, "task.data.source=hub"], "task.data.source=hub needs *"),
+    "data set": (["task.data.source=hub", "task.data.dataset=owner/none", "task.data.train=train"],
+                 "data set 'owner/none' is not in the cache of `datasets`, and the hub can't be *"),
     "text column": ([DATA, "task.text=txet"], "ok.csv, all 60 rows: column 'txet' is not there; "
                     "did you mean 'text'? (it has: text, label); set task.text=COLUMN."),
     "label column": ([DATA, "task.label=class"], "ok.csv, all 60 rows: column 'class' is not there "
