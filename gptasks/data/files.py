@@ -191,6 +191,18 @@ def _read_conll(path: Path, options: DataOptions, origin: str) -> Iterator[Row |
             yield BadRow(id, sentence.fault) if sentence.fault else Row(sentence.columns, id)
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, whose keys have to differ: Python would keep the last in silence."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        twice = next(name for n, (name, _) in enumerate(pairs) if name in dict(pairs[:n]))
+        raise ValueError(f"the key {twice!r} is given twice")
+    return value
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_object)
+
+
 def _read_jsonl(path: Path, options: DataOptions, origin: str) -> Iterator[Row | BadRow]:
     with opened_text(path, options, newline="\n") as lines:
         for number, line in enumerate(lines, start=1):
@@ -198,7 +210,7 @@ def _read_jsonl(path: Path, options: DataOptions, origin: str) -> Iterator[Row |
                 continue
             id = f"{origin}:{number}"
             try:
-                value = json.loads(line.rstrip("\r\n"))
+                value = _JSON.decode(line.rstrip("\r\n"))
             except json.JSONDecodeError as error:
                 yield BadRow(id, f"no JSON: {error.msg} at column {error.colno}")
                 continue
@@ -214,7 +226,7 @@ def _read_json(path: Path, options: DataOptions, origin: str) -> Iterator[Row | 
     if not text.strip():
         return
     try:
-        value = json.loads(text)
+        value = _JSON.decode(text)
     except (ValueError, RecursionError) as error:
         several = "Extra data" in str(error)
         advice = "; for one object per line set task.data.format=jsonl" if several else ""

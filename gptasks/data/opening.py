@@ -87,7 +87,7 @@ def opened_text(path: Path, options: DataOptions, newline: str) -> Iterator[Iter
     with opened_bytes(path) as stream:
         try:
             text = io.TextIOWrapper(stream, encoding=encoding, newline=newline)
-        except LookupError as error:
+        except (LookupError, ValueError) as error:  # ValueError: a null character in the name
             near = suggest(encoding, [*_ENCODINGS, GUESS]) or f"; such are {listing(_ENCODINGS)}."
             raise ConfigError(f"task.data.encoding={encoding}: {error}{near}") from error
         try:

@@ -25,7 +25,25 @@ def parquet_records(path: Path) -> Iterator[dict[str, Any]]:
         if twice:
             raise DataError(f"{path} has the column {twice[0]!r} twice.")
         for batch in file.iter_batches(batch_size=4096):
-            yield from batch.to_pylist()
+            yield from _plain_rows(path, batch)
+
+
+def _plain_rows(path: Path, batch: Any) -> list[dict[str, Any]]:
+    """The rows of a pyarrow.RecordBatch, their values being Python's own."""
+    try:
+        return batch.to_pylist()
+    except UnicodeError:
+        raise
+    except Exception:  # OverflowError for a date before year 1, and others
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            try:
+                column.to_pylist()
+            except Exception as error:
+                raise DataError(
+                    f"{path}, column {name!r}, of type {column.type}, can't be read: {error}; "
+                    "write it as text, or leave it out."
+                ) from error
+        raise
 
 
 @contextmanager

@@ -14,11 +14,17 @@ LONE = re.compile("[\ud800-\udfff]")
 
 
 def text_of(value: Any, column: str) -> str:
-    """A cell as text. Raises DataError for a list, a mapping or bytes."""
+    """A cell as text. Raises DataError for a list, a mapping or bytes, and for half a character."""
     if isinstance(value, list | dict | bytes):
         kind = type(value).__name__
         raise DataError(f"column '{column}' holds a {kind}, where a text or a number is read")
-    return plain_text(value)
+    text = plain_text(value)
+    if half := LONE.search(text):
+        raise DataError(
+            f"column '{column}' holds half a character (lone surrogate \\u{ord(half[0]):04x}), "
+            "which is no text"
+        )
+    return text
 
 
 def plain_text(value: Any) -> str:
@@ -34,19 +40,9 @@ def plain_text(value: Any) -> str:
 
 
 def check_text(text: str, column: str) -> None:
-    """Raise DataError for a text that is empty or no text."""
+    """Raise DataError for a text that is empty."""
     if not text.strip():
         raise DataError(f"column '{column}' is empty")
-    check_whole(text, column)
-
-
-def check_whole(text: str, column: str) -> None:
-    """Raise DataError for half a character in a text."""
-    if half := LONE.search(text):
-        raise DataError(
-            f"column '{column}' holds half a character (lone surrogate \\u{ord(half[0]):04x}), "
-            "which is no text"
-        )
 
 
 def names_of(labels: Sequence[str]) -> dict[str, Any]:

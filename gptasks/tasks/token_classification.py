@@ -11,7 +11,7 @@ from gptasks.data.encoding import IGNORED
 from gptasks.errors import ConfigError, DataError, listing, suggest
 from gptasks.tags import Span, as_bio, entities, repaired, tags_of
 from gptasks.task import Layout, Prediction, Probe, Row, Task
-from gptasks.tasks.texts import check_whole, names_of, text_of
+from gptasks.tasks.texts import names_of, text_of
 from gptasks.words import UNSPACED, units
 
 if TYPE_CHECKING:
@@ -96,10 +96,9 @@ class TokenClassification(Task):
 
     def read_input(self, row: Row) -> Row:
         """Check that the row has words, or a text with some."""
-        text, words = self._words(row)
-        if not words:
-            raise DataError(f"column '{self._source(row)}' has no words")
-        check_whole(text, self._source(row))
+        if not self._words(row)[1]:
+            column = self.tokens if self.tokens in row else self.text
+            raise DataError(f"column '{column}' has no words")
         return row
 
     def read(self, row: Row) -> Row | None:
@@ -288,9 +287,6 @@ class TokenClassification(Task):
     def tally(self, predictions: Sequence[Prediction]) -> dict[str, float]:
         """How many insides without a beginning were read as beginnings."""
         return {"repaired_tags": sum(p.details.get("repaired", 0) for p in predictions)}
-
-    def _source(self, row: Row) -> str:
-        return self.tokens if self.tokens in row else self.text
 
     def _words(self, row: Row) -> tuple[str, list[tuple[int, int]]]:
         """The text of a row, and the characters, start and end, of its words."""

@@ -273,6 +273,18 @@ def test_json_too_deep_or_with_too_long_a_number_is_a_bad_row(tmp_path: Path):
     ]
 
 
+def test_a_key_given_twice_is_not_read_as_its_last_value(tmp_path: Path):
+    lines = ['{"text": "a", "label": 1, "text": "b"}', '{"text": "a", "x": [{"y": 1, "y": 1}]}']
+    path = write(tmp_path / "a.jsonl", "\n".join(lines))
+    assert seen(path) == [
+        ("a.jsonl:1", "unreadable JSON: the key 'text' is given twice"),
+        ("a.jsonl:2", "unreadable JSON: the key 'y' is given twice"),
+    ]
+    path = write(tmp_path / "a.json", f"[{','.join(lines)}]")
+    with pytest.raises(DataError, match=r"a\.json is no JSON: the key 'text' is given twice\.$"):
+        read(path)
+
+
 def test_json_may_be_an_object_with_one_array_of_objects(tmp_path: Path):
     content = {"version": "1", "tags": ["a"], "data": [{"text": "good"}]}
     path = write(tmp_path / "a.json", json.dumps(content))
@@ -476,6 +488,10 @@ def test_an_unknown_encoding_names_the_nearest(tmp_path: Path):
         ConfigError, match=r"task\.data\.encoding=hex: 'hex' is not a text encoding"
     ):
         read(path, encoding="hex")
+    with pytest.raises(
+        ConfigError, match=r"encoding=a\0b: embedded null character; such are utf-8"
+    ):
+        read(path, encoding="a\0b")
 
 
 # -- broken and missing files -------------------------------------------------------------
@@ -488,6 +504,19 @@ def test_a_broken_gzip_file_is_an_error(tmp_path: Path):
         path.write_bytes(content)
         with pytest.raises(DataError, match=r"a\.csv\.gz is no whole gzip file: "):
             read(path)
+
+
+def test_a_parquet_column_that_python_can_not_hold_is_named(tmp_path: Path):
+    import pyarrow as pa
+
+    ages_ago = pa.array([0, -(2**62)], pa.int64()).view(pa.timestamp("us"))
+    path = parquet(tmp_path / "a.parquet", text=["a", "b"], when=ages_ago)
+    with pytest.raises(
+        DataError,
+        match=r"a\.parquet, column 'when', of type timestamp\[us\], can't be read: date value out "
+        r"of range; write it as text, or leave it out\.$",
+    ):
+        read(path)
 
 
 def test_a_broken_parquet_file_is_an_error(tmp_path: Path):

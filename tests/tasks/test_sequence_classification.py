@@ -88,6 +88,8 @@ def test_half_a_character_is_unusable():
         DataError, match=r"'text' holds half a character \(lone surrogate \\udce9\)"
     ):
         task().read_input(row("caf\udce9"))
+    with pytest.raises(DataError, match="'label' holds half a character"):
+        task().read(row(label="\ud800"))
 
 
 def test_a_pair_needs_both_texts():
