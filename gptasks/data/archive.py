@@ -30,6 +30,15 @@ indexes let anyone upload, and little enough that a bomb fills no disk."""
 
 _CHUNK = 2**20
 
+_IN_MEMORY = {
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+}
+"""Parts of a tar archive that hold long names and the like, which tarfile reads whole."""
+
 _OPENERS: dict[bytes, Callable[[Path], Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
@@ -123,7 +132,7 @@ def _from_tar(
     is_written = False
     with _reading(where), _decompressed(archive) as source:
         stream = _Limited(source, where)
-        with tarfile.open(fileobj=stream, mode="r|", bufsize=_CHUNK) as opened:
+        with tarfile.open(fileobj=stream, mode="r|", bufsize=_CHUNK, tarinfo=_Header) as opened:
             for info in opened:
                 if info.isdir():
                     continue
@@ -138,6 +147,17 @@ def _from_tar(
         while stream.read(_CHUNK):
             pass
     return None if is_written else names.keys()
+
+
+class _Header(tarfile.TarInfo):
+    """A header that may not ask for much memory: a small archive could ask for all there is."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
+        info = super().frombuf(buf, encoding, errors)
+        if info.type in _IN_MEMORY and info.size > _CHUNK:
+            raise tarfile.ReadError(f"a name of {info.size:,} bytes")
+        return info
 
 
 class _Limited(io.BufferedIOBase):

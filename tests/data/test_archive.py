@@ -1,11 +1,14 @@
 """One file comes out of an archive, exactly; nothing else does, whatever the archive says."""
 
+import gzip
 import io
 import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gptasks.data import archive
 from gptasks.data.archive import extract, split_member
@@ -144,6 +147,7 @@ def test_a_path_that_leaves_its_archive_is_refused(member):
         member_of(tarfile.SYMTYPE, "/etc/passwd"),
         member_of(tarfile.LNKTYPE, "top/y"),
         member_of(tarfile.CHRTYPE),
+        member_of(tarfile.BLKTYPE),
         member_of(tarfile.FIFOTYPE),
     ],
 )
@@ -164,10 +168,27 @@ def test_a_link_in_a_zip_is_refused(read):
         read(buffer.getvalue(), "odd", "a.zip")
 
 
-def test_members_that_point_outside_touch_nothing(read, tmp_path):
-    evil = {"../evil.txt": b"x", str(tmp_path / "evil2.txt"): b"x", "y.txt": b"text"}
-    assert read(tar_of(evil), "y.txt") == b"text"
+@pytest.mark.parametrize("make", [tar_of, zip_of])
+def test_members_that_point_outside_touch_nothing_and_cannot_be_asked_for(read, tmp_path, make):
+    evil = {"../evil.txt": b"x", str(tmp_path / "evil2.txt"): b"x", "a/../../evil.txt": b"x"}
+    assert read(make({**evil, "y.txt": b"text"}), "y.txt", "a") == b"text"
     assert not list(tmp_path.parent.rglob("evil*"))
+    for name in evil:
+        with pytest.raises(DataError, match="is no path inside an archive"):
+            split_member(name)
+
+
+@pytest.mark.parametrize("make", [tar_of, zip_of])
+def test_names_that_differ_in_case_alone_are_several_files(read, make):
+    content = make({"Y.TXT": b"large", "y.txt": b"small", "Y.txt": b"mixed"})
+    assert read(content, "y.txt", "a") == b"small"
+
+
+def test_long_names_and_names_in_headers_of_their_own_are_names_like_others(read, tmp_path):
+    name = "a" * 200 + "/y.txt"
+    content = tar_of({f"../{'e' * 200}": b"x", "../evil好": b"x", name: b"text"})
+    assert read(content, name) == b"text"
+    assert not [*tmp_path.parent.rglob("eee*"), *tmp_path.parent.rglob("evil*")]
 
 
 def test_a_member_larger_than_the_limit_is_refused_unread(read):
@@ -184,6 +205,90 @@ def test_a_bomb_beside_the_member_is_stopped(read, monkeypatch):
     content = tar_of({"bomb": bytes(2**22), "y.txt": b"text"})
     with pytest.raises(DataError, match=r"a.tar.gz unpacks to more than 0.0 GiB; not read"):
         read(content, "y.txt")
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
+@pytest.mark.parametrize("name", ["bomb", "y.txt"])
+def test_a_bomb_in_an_inner_archive_is_stopped(read, monkeypatch, mode, name):
+    monkeypatch.setattr(archive, "MAX_BYTES", 2**20)
+    content = zip_of({"in.tar": tar_of({"bomb": bytes(2**22), "y.txt": b"text"}, mode)})
+    with pytest.raises(DataError, match=r"more than 0.0 GiB; not read|the limit is 0.0 GiB"):
+        read(content, f"in.tar!/{name}", "a.zip")
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_a_name_as_large_as_a_bomb_is_not_read(read, kind):
+    name = tarfile.TarInfo("name")
+    name.type, name.size = kind, 2**21
+    content = name.tobuf() + bytes(2**21) + tar_of({"y.txt": b"text"}, "w")
+    match = r"a.tar.gz is damaged or cut short \(a name of 2,097,152 bytes\); get it anew"
+    with pytest.raises(DataError, match=match):
+        read(gzip.compress(content), "y.txt")
+
+
+def test_what_is_packed_behind_the_end_of_a_tar_counts(read, monkeypatch):
+    monkeypatch.setattr(archive, "MAX_BYTES", 2**20)
+    content = gzip.compress(tar_of({"y.txt": b"text"}, "w") + bytes(2**22))
+    with pytest.raises(DataError, match=r"a.tar.gz unpacks to more than 0.0 GiB; not read"):
+        read(content, "y.txt")
+
+
+def test_a_bomb_in_a_zip_is_refused_unread_and_let_alone_beside_the_member(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "MAX_BYTES", 2**20)
+    path = tmp_path / "a.zip"
+    path.write_bytes(zip_of({"bomb": bytes(2**22), "y.txt": b"text"}))
+    extract(path, "y.txt", tmp_path / "out", strip_top=False)
+    assert (tmp_path / "out").read_bytes() == b"text"
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *a: pytest.fail("read"))
+    with pytest.raises(DataError, match=r"'bomb' in a.zip would unpack to 0.0 GiB; the limit is"):
+        extract(path, "bomb", tmp_path / "other", strip_top=False)
+
+
+def test_a_zip_that_holds_more_than_it_says_is_not_read_past_that(tmp_path):
+    content = bytearray(zip_of({"bomb": bytes(2**22)}))
+    for start, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
+        at = content.index(start) + offset
+        content[at : at + 4] = (1000).to_bytes(4, "little")
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(DataError, match=r"damaged or cut short|not as long as its header says"):
+        extract(tmp_path / "a.zip", "bomb", tmp_path / "out", strip_top=False)
+    assert not (tmp_path / "out").exists()
+
+
+PACKED = {
+    "zip": zip_of({"x.txt": b"other", "y.txt": b"text" * 9}),
+    "nested": zip_of({"in.tgz": tar_of({"y.txt": b"text" * 9})}),
+    "gz": tar_of({"x.txt": b"other", "y.txt": b"text" * 9}),
+    "bz2": tar_of({"y.txt": b"text" * 9}, "w:bz2"),
+    "xz": tar_of({"y.txt": b"text" * 9}, "w:xz"),
+}
+
+
+@settings(
+    max_examples=150,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    st.sampled_from(sorted(PACKED)),
+    st.floats(0, 1, exclude_max=True),
+    st.binary(max_size=3),
+    st.booleans(),
+)
+def test_any_damage_leaves_the_content_or_is_one_line(tmp_path, kind, share, put, is_end):
+    content = PACKED[kind]
+    at = int(len(content) * share)
+    path, target = tmp_path / "a", tmp_path / "target"
+    path.write_bytes(content[:at] + put + (b"" if is_end else content[at + len(put) :]))
+    target.unlink(missing_ok=True)
+    try:
+        extract(path, "in.tgz!/y.txt" if kind == "nested" else "y.txt", target, strip_top=False)
+    except DataError:
+        assert not target.exists()
+    else:
+        assert target.read_bytes() == b"text" * 9
 
 
 def test_a_zip_whose_stream_is_longer_than_its_header_is_refused(read):
