@@ -281,6 +281,12 @@ class Layout:
     config: Mapping[str, Any] = field(default_factory=dict)
     """What the saved config.json says of the task, such as the label names."""
 
+    example: Any = "a text"
+    """What its pipeline of transformers may be given, for the model card."""
+
+    note: str = ""
+    """What else whoever opens it by plain transformers has to know, for the model card."""
+
     generation: Mapping[str, Any] | None = None
     """What the saved generation_config.json says, beside the special tokens; None for a model that
     writes no text."""

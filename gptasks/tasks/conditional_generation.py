@@ -267,8 +267,14 @@ class ConditionalGeneration(Task):
 
     def layout(self) -> Layout | None:
         """A plain language model, with the settings that it writes by."""
+        before, _, after = template_parts(self.template, ["source"])
         return Layout(
-            "AutoModelForCausalLM", ("lm_head", "embed_out"), generation=self.generation.settings()
+            "AutoModelForCausalLM",
+            ("lm_head", "embed_out"),
+            example=f"{before}a text{after}",
+            note="It was trained on the words around the text above, and goes on after them"
+            + (", in the chat template that its tokenizer has." if self.chat else "."),
+            generation=self.generation.settings(),
         )
 
     # -- beside the model -----------------------------------------------------------------

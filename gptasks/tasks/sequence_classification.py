@@ -197,6 +197,7 @@ class SequenceClassification(Task):
             "AutoModelForSequenceClassification",
             ("score",),
             {**names_of(self.labels), "problem_type": "single_label_classification"},
+            {"text": "a text", "text_pair": "another"} if self.text_pair else "a text",
         )
 
     def baselines(

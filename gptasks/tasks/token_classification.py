@@ -263,7 +263,11 @@ class TokenClassification(Task):
     def layout(self) -> Layout | None:
         """Also for two-way attention: the configuration says so (`is_causal`)."""
         return Layout(
-            "AutoModelForTokenClassification", ("score", "classifier"), names_of(self.labels)
+            "AutoModelForTokenClassification",
+            ("score", "classifier"),
+            names_of(self.labels),
+            note="The tag of a word stands at its last token; what the others say was not learnt. "
+            "`gptasks.load(RUN).predict(texts)` gives words and entities.",
         )
 
     # -- beside the model -----------------------------------------------------------------

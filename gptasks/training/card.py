@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,11 @@ from gptasks.progress import counted
 from gptasks.runs import RunFolder, writing
 from gptasks.task import DataOptions, Layout
 
-PIPELINES = {"AutoModelForSequenceClassification": "text-classification"}
+PIPELINES = {
+    "AutoModelForSequenceClassification": "text-classification",
+    "AutoModelForTokenClassification": "token-classification",
+    "AutoModelForCausalLM": "text-generation",
+}
 """The hub's word for what a class of transformers does."""
 
 OURS = (
@@ -52,7 +57,7 @@ def model_card(
         _origin(config, results, "An adapter for the" if is_adapter else "The"),
         "## Scores\n\n" + "\n".join(_scores(results)),
         "## Data\n\n" + "\n".join(_data(config, results)),
-        "## Use\n\n" + (_use_adapter(config, layout) if is_adapter else _use(config, pipeline)),
+        "## Use\n\n" + (_use_adapter(config, layout) if is_adapter else _use(layout)),
         "## Limits\n\n" + "\n".join(_limits(config, results)),
     ]
     return "\n\n".join(parts) + "\n"
@@ -150,16 +155,15 @@ def _names(given: Any) -> Iterator[str]:
             yield from _names(one)
 
 
-def _use(config: RunConfig, pipeline: str | None) -> str:
-    if pipeline:
-        is_pair = getattr(config.task, "text_pair", None) is not None
-        texts = '{"text": "a text", "text_pair": "another"}' if is_pair else '"a text"'
-        return (
-            "```python\nfrom transformers import pipeline\n\n"
-            f'answer = pipeline("{pipeline}", model="THIS FOLDER OR REPOSITORY")\n'
-            f"print(answer({texts}))\n```"
-        )
-    return OURS
+def _use(layout: Layout | None) -> str:
+    if layout is None:
+        return OURS
+    pipeline, example = PIPELINES[layout.auto_class], json.dumps(layout.example, ensure_ascii=False)
+    return (
+        "```python\nfrom transformers import pipeline\n\n"
+        f'answer = pipeline("{pipeline}", model="THIS FOLDER OR REPOSITORY")\n'
+        f"print(answer({example}))\n```" + (f"\n\n{layout.note}" if layout.note else "")
+    )
 
 
 def _use_adapter(config: RunConfig, layout: Layout | None) -> str:
