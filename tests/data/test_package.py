@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from gptasks import cache
+from gptasks.data.archive import members
 from gptasks.data.package import fetch_members
 from gptasks.data.pip_settings import pip_settings
 from gptasks.errors import DataError
@@ -215,6 +216,42 @@ def test_only_the_members_stay_in_the_cache(serve, tmp_path):
     assert entry.name.startswith("some-data-1.0-")
     kept = [str(path.relative_to(entry.path)) for path in entry.path.rglob("*") if path.is_file()]
     assert sorted(kept) == [".gptasks-cache", "0/ratings.txt"]
+
+
+def test_all_that_fit_a_pattern_come_out_of_a_wheel_as_one_zip(serve, tmp_path):
+    texts = {f"some_data/{name}": name.encode() for name in ("b/1.txt", "a/2.txt", "a/1.md")}
+    content = wheel(**texts)
+    index = serve({"some_data-1.0-py3-none-any.whl": content})
+    wanted = ["some_data/*/*.txt", "some_data/rows.csv"]
+    packed, rows = fetch_members("some-data==1.0", wanted, sha256(content))
+    assert rows.read_text() == "wheel"
+    found = [(file.at, file.read_text("utf-8")) for file in members(packed)]
+    assert found == [("some_data/a/2.txt", "a/2.txt"), ("some_data/b/1.txt", "b/1.txt")]
+    (entry,) = cache.entries()
+    kept = [str(path.relative_to(entry.path)) for path in entry.path.rglob("*") if path.is_file()]
+    assert sorted(kept) == [".gptasks-cache", "0/files.zip", "1/rows.csv"]
+    asked = list(index.asked)
+    assert fetch_members("some-data==1.0", wanted, sha256(content)) == [packed, rows]
+    assert index.asked == asked
+
+
+def test_a_pattern_that_fits_only_in_the_sdist_is_found_there(serve, tmp_path):
+    sources = sdist(tmp_path / "ran")
+    serve({"some_data-1.0-py3-none-any.whl": wheel(), "some_data-1.0.tar.gz": sources})
+    (packed,) = fetch_members("some-data==1.0", ["e*/*"], None)
+    assert [file.at for file in members(packed)] == ["extra/inner.tar.gz"]
+
+
+def test_a_pattern_that_fits_nothing_is_one_line_and_leaves_nothing(serve):
+    content = wheel()
+    serve({"some_data-1.0-py3-none-any.whl": content})
+    match = (
+        r"^no file fits the pattern '\*\.txt' in some_data of some_data-1.0-py3-none-any.whl "
+        r"\(nearest there: rows.csv\)\.$"
+    )
+    with pytest.raises(DataError, match=match):
+        fetch("some_data/*.txt", sha256=sha256(content))
+    assert cache.entries() == []
 
 
 def test_members_of_one_name_do_not_collide(links):
