@@ -20,6 +20,7 @@ from gptasks.errors import ConfigError, DataError, GptasksError, suggest
 
 if TYPE_CHECKING:
     from gptasks.api import Run
+    from gptasks.data.sources import DataFile
     from gptasks.task import DataOptions, Row, Task
 
 COLUMNS = ("text", "text_pair", "label")
@@ -67,7 +68,7 @@ def add_reading(parser: Parser, flag: str) -> None:
     group.add_argument("--text-pair", metavar="COLUMN", help="column with the second text")
     group.add_argument("--label", metavar="COLUMN", help="column with the label")
     group.add_argument(
-        "--format", metavar="FORMAT", help="csv, tsv, json, jsonl, parquet, txt or conll"
+        "--format", metavar="FORMAT", help="csv, tsv, json, jsonl, parquet, txt, conll or documents"
     )
     group.add_argument("--columns", metavar="A,B,…", help="names, for a file without a header")
     group.add_argument("--encoding", default="utf-8", help="of a text file; default: utf-8")
@@ -115,13 +116,12 @@ def data_options(options: argparse.Namespace, path: str) -> DataOptions:
 
 def rows_of(options: argparse.Namespace, task: Task) -> Iterator[Row]:
     """The rows of --input, one by one. Raises DataError at the first unusable one."""
-    if options.input != "-":
-        from gptasks.data.sources import files_of
+    from gptasks.data.sources import DataFile, files_of
 
+    if options.input != "-":
         data = data_options(options, options.input)
         for found in files_of(data, ["test"])["test"]:
-            assert isinstance(found.path, Path)
-            yield from _records(found.path, found.origin, data, task)
+            yield from _records(found, data, task)
         return
     if sys.stdin is None:
         raise ConfigError("--input - reads the standard input, which is closed.")
@@ -135,7 +135,8 @@ def rows_of(options: argparse.Namespace, task: Task) -> Iterator[Row]:
             shutil.copyfileobj(_bytes(sys.stdin), file)
         options.format = options.format or "txt"
         try:
-            yield from _records(path, "stdin", data_options(options, str(path)), task)
+            stdin = DataFile(path, "stdin", address="stdin")
+            yield from _records(stdin, data_options(options, str(path)), task)
         except GptasksError as error:
             raise type(error)(str(error).replace(str(path), "stdin")) from error
 
@@ -200,11 +201,12 @@ def keys_as_flags() -> Iterator[None]:
         raise type(error)(said) from error
 
 
-def _records(path: Path, origin: str, data: DataOptions, task: Task) -> Iterator[Row]:
-    from gptasks.data.files import BadRow, format_of, read_file
+def _records(file: DataFile, data: DataOptions, task: Task) -> Iterator[Row]:
+    from gptasks.data.files import BadRow, format_of
 
-    is_text = format_of(path, data) == "txt"
-    for record in read_file(path, data, origin=origin):
+    assert isinstance(file.path, Path)
+    is_text = format_of(file.path, data) == "txt"
+    for record in file.records(data):
         if isinstance(record, BadRow):
             raise DataError(f"{record.id}: {record.reason}")
         yield task.row_of(record["text"], record.id) if is_text else record

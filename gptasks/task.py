@@ -77,9 +77,12 @@ class DataOptions:
 
     format: str | None = field(
         default=None,
-        metadata={"choices": ("csv", "tsv", "json", "jsonl", "parquet", "txt", "conll")},
+        metadata={
+            "choices": ("csv", "tsv", "json", "jsonl", "parquet", "txt", "conll", "documents")
+        },
     )
-    """How the files are written; without it, their names' endings tell (`.gz` set aside)."""
+    """How the files are written; without it, their names' endings tell (`.gz` set aside). With
+    `documents` a whole file is one row: `text`, and the names of its `file` and its `folder`."""
 
     columns: list[str] | None = None
     """Names of the columns of a csv or tsv file without a header line, or of a conll file."""

@@ -49,7 +49,8 @@ def test_every_choice_shows_every_key_with_its_default_and_reason(group: str) ->
 
 def test_a_choice_shows_the_values_of_its_own_file() -> None:
     text = page(["task=sentiment"])
-    assert "  task.data.format = tsv  (csv | tsv | json | jsonl | parquet | txt | conll)\n" in text
+    formats = "csv | tsv | json | jsonl | parquet | txt | conll | documents"
+    assert f"  task.data.format = tsv  ({formats})\n" in text
     assert "  task.data.columns = [id, rating, text]  (list[str] | None)\n" in text
     assert "  task.data.quoting = false  (bool)\n" in text
     assert "  task.text_pair = null  (str | None)\n" in text

@@ -132,6 +132,26 @@ def test_predict_reads_the_files_that_a_pattern_fits(run: str, tmp_path: Path) -
     assert fnmatch(gptasks("predict", run, "--input", f"{tmp_path}/*.tsv").faults[0], fault)
 
 
+def test_predict_reads_whole_files(run: str, tmp_path: Path) -> None:
+    for name in ("b.txt", "a.txt"):
+        (tmp_path / name).write_text(f"{name}\n\nmore\n", encoding="utf-8")
+    done = gptasks("predict", run, "--input", f"{tmp_path}/*.txt", "--format", "documents")
+    assert [(record["id"], record["input"]) for record in records(done.out)] == [
+        ("a.txt:1", "a.txt\n\nmore\n"),
+        ("b.txt:1", "b.txt\n\nmore\n"),
+    ]
+    flags = ["--format", "documents"]
+    folders = gptasks("predict", run, "--input", "-", "--text=folder", *flags, stdin=b"a\nb\n")
+    assert folders.faults == ["gptasks: stdin:1: column 'folder' is empty"]
+    files = gptasks("predict", run, "--input", "-", "--text=file", *flags, stdin=b"a\nb\n")
+    assert [record["input"] for record in records(files.out)] == ["stdin"]
+    (tmp_path / "a.txt").write_bytes(b"caf\xe9\n")
+    done = gptasks("predict", run, "--input", str(tmp_path / "a.txt"), *flags)
+    assert fnmatch(
+        done.faults[0], "gptasks: a.txt:1: the file is not utf-8: byte 0xe9 at offset 3,*"
+    )
+
+
 def test_predict_reads_other_columns_encodings_and_files_without_a_header(
     run: str, tmp_path: Path
 ) -> None:
@@ -250,11 +270,11 @@ def test_predict_writes_ascii_where_the_terminal_has_no_more(run: str) -> None:
         (["predict", "RUN", "--input", "no.txt"], "no file 'no.txt' in *"),
         (["predict", "RUN", "--input", "films.dat"], "the ending of films.dat tells no format; it "
          "may end in .csv, .tsv, .json, .jsonl, .parquet, .txt, .conll, .bio, .iob, each also with "
-         ".gz, or give --format=csv|tsv|json|jsonl|parquet|txt|conll."),
+         ".gz, or give --format=csv|tsv|json|jsonl|parquet|txt|conll|documents."),
         (["predict", "RUN", "--input", "films.csv", "--text", "txet"], "films.csv:2: column 'txet' "
          "is not there; did you mean 'text'? (it has: text, label); give --text=COLUMN"),
         (["predict", "RUN", "--input", "films.csv", "--format", "cvs"], "--format must be one of "
-         "csv, tsv, json, jsonl, parquet, txt, conll; got 'cvs'; did you mean 'csv'?"),
+         "csv, tsv, json, jsonl, parquet, txt, conll, documents; got 'cvs'; did you mean 'csv'?"),
         (["predict", "RUN", "--input", "films.csv", "--encoding", "utf9"], "--encoding=utf9: "
          "unknown encoding: utf9; did you mean 'utf-8'?"),
         (["predict", "RUN", "--input", "latin.csv"], "latin.csv is not utf-8: byte 0xe9 at offset "

@@ -1,8 +1,8 @@
 """Reads one data file, of any format, as a stream of rows and of records that can't be used.
 
-A record that is broken by itself (a line of JSON that is none, a wrong number of fields) is a
-`BadRow` and reading goes on; a file that is broken as a whole (cut short, another encoding) is a
-DataError.
+A record that is broken by itself (a line of JSON that is none, a wrong number of fields, a document
+in another encoding) is a `BadRow` and reading goes on; a file that is broken as a whole (cut short,
+another encoding) is a DataError.
 """
 
 from __future__ import annotations
@@ -10,22 +10,27 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
 from gptasks.data.conll import sentences
-from gptasks.data.opening import check_file, opened_text
+from gptasks.data.opening import EncodingError, File, check_file, opened_text
 from gptasks.data.parquet import parquet_records
 from gptasks.errors import ConfigError, DataError, listing, suggest
 from gptasks.task import DataOptions, Row
 
-FORMATS = ("csv", "tsv", "json", "jsonl", "parquet", "txt", "conll")
-"""Formats there are; a file's ending is a format's name, `.gz` set aside."""
+_ENDINGS = {
+    **{name: name for name in ("csv", "tsv", "json", "jsonl", "parquet", "txt", "conll")},
+    "bio": "conll",
+    "iob": "conll",
+}
+"""Endings of files, `.gz` set aside, and the formats they tell."""
 
-_ALSO = {"bio": "conll", "iob": "conll"}
-"""Endings that are no format's name, and the format they tell."""
+FORMATS = (*dict.fromkeys(_ENDINGS.values()), "documents")
+"""Formats there are."""
 
 logger = logging.getLogger(__name__)
 
@@ -38,28 +43,36 @@ class BadRow:
     reason: str
 
 
-def read_file(path: Path, options: DataOptions, *, origin: str) -> Iterator[Row | BadRow]:
-    """The records of `path` in order; none if it is empty.
+def read_file(
+    path: File, options: DataOptions, *, origin: str, address: str | None = None
+) -> Iterator[Row | BadRow]:
+    """The records of `path` in order; none if it is empty, unless it is a document.
 
     origin: what the ids begin with, usually the file's name: a row's id is "<origin>:<n>", n being
     the line it starts at, or in parquet and json its number; both count from 1.
+    address: the file's whole path where it came from, which names a document's file and folder;
+    without it, where it lies.
     Raises DataError, at once or on the way, where the file is missing or broken as a whole.
     """
-    check_file(path)
-    return _READERS[format_of(path, options)](path, options, origin)
+    if isinstance(path, Path):
+        check_file(path)
+    kind = format_of(path, options)
+    if kind == "documents":
+        place = PurePath(address or os.path.abspath(str(path)))
+        return _read_document(path, options, origin, place)
+    return _READERS[kind](path, options, origin)
 
 
-def format_of(path: Path, options: DataOptions) -> str:
+def format_of(path: File, options: DataOptions) -> str:
     """`options.format`, or the format that the ending of `path` tells."""
     name = PurePath(path.name.lower().removesuffix(".gz"))
-    ending = name.suffix[1:]
-    kind = options.format or _ALSO.get(ending, ending)
+    kind = options.format or _ENDINGS.get(name.suffix[1:])
     if kind in FORMATS:
         return kind
     if options.format:
-        near = suggest(kind, FORMATS) or "."
-        raise ConfigError(f"task.data.format={kind} is none of {listing(FORMATS)}{near}")
-    endings = listing(f".{ending}" for ending in (*FORMATS, *_ALSO))
+        near = suggest(options.format, FORMATS) or "."
+        raise ConfigError(f"task.data.format={options.format} is none of {listing(FORMATS)}{near}")
+    endings = listing(f".{ending}" for ending in _ENDINGS)
     raise DataError(
         f"the ending of {path} tells no format; it may end in {endings},"
         f" each also with .gz, or set task.data.format={'|'.join(FORMATS)}."
@@ -87,7 +100,7 @@ class _Record:
         return f"lines {self.first} to {self.last}: " if self.last > self.first else ""
 
 
-def _read_table(path: Path, options: DataOptions, origin: str) -> Iterator[Row | BadRow]:
+def _read_table(path: File, options: DataOptions, origin: str) -> Iterator[Row | BadRow]:
     with opened_text(path, options, newline="") as lines:
         records = _records(path, lines, options)
         names = _header(path, options, records)
@@ -111,7 +124,7 @@ def _read_table(path: Path, options: DataOptions, origin: str) -> Iterator[Row |
         logger.warning("quotation marks make one record of %s; %s.", lines_of, _PLAIN_QUOTES)
 
 
-def _header(path: Path, options: DataOptions, records: Iterator[_Record]) -> list[str]:
+def _header(path: File, options: DataOptions, records: Iterator[_Record]) -> list[str]:
     """Names of the columns: as given, or the first record, which is then used up."""
     if options.columns is not None:
         return _given_names(options.columns)
@@ -140,7 +153,7 @@ def _checked_names(names: Sequence[str], where: str, advice: str) -> list[str]:
     return list(names)
 
 
-def _records(path: Path, lines: Iterator[str], options: DataOptions) -> Iterator[_Record]:
+def _records(path: File, lines: Iterator[str], options: DataOptions) -> Iterator[_Record]:
     """The records of a table; blank lines are none.
 
     A stray quotation mark is a fault of its record, never taken away silently (strict=True); one
@@ -174,7 +187,7 @@ def _records(path: Path, lines: Iterator[str], options: DataOptions) -> Iterator
 # -- the other formats --------------------------------------------------------------------
 
 
-def _read_lines(path: Path, options: DataOptions, origin: str) -> Iterator[Row | BadRow]:
+def _read_lines(path: File, options: DataOptions, origin: str) -> Iterator[Row | BadRow]:
     with opened_text(path, options, newline="\n") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
@@ -183,7 +196,7 @@ def _read_lines(path: Path, options: DataOptions, origin: str) -> Iterator[Row |
                 )
 
 
-def _read_conll(path: Path, options: DataOptions, origin: str) -> Iterator[Row | BadRow]:
+def _read_conll(path: File, options: DataOptions, origin: str) -> Iterator[Row | BadRow]:
     names = None if options.columns is None else _given_names(options.columns)
     with opened_text(path, options, newline="\n") as lines:
         for sentence in sentences(lines, names):
@@ -203,7 +216,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _JSON = json.JSONDecoder(object_pairs_hook=_object)
 
 
-def _read_jsonl(path: Path, options: DataOptions, origin: str) -> Iterator[Row | BadRow]:
+def _read_jsonl(path: File, options: DataOptions, origin: str) -> Iterator[Row | BadRow]:
     with opened_text(path, options, newline="\n") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
@@ -220,7 +233,7 @@ def _read_jsonl(path: Path, options: DataOptions, origin: str) -> Iterator[Row |
             yield _object_row(value, id, escapes="\\u" in line)
 
 
-def _read_json(path: Path, options: DataOptions, origin: str) -> Iterator[Row | BadRow]:
+def _read_json(path: File, options: DataOptions, origin: str) -> Iterator[Row | BadRow]:
     with opened_text(path, options, newline="\n") as lines:
         text = "".join(lines)  # json has no streaming reader; jsonl is the format for large files
     if not text.strip():
@@ -236,7 +249,7 @@ def _read_json(path: Path, options: DataOptions, origin: str) -> Iterator[Row | 
         yield _object_row(item, f"{origin}:{number}", escapes)
 
 
-def _array(path: Path, value: Any) -> list[Any]:
+def _array(path: File, value: Any) -> list[Any]:
     """The array of records: the value itself, or the one array of objects it holds."""
     if isinstance(value, list):
         return value
@@ -269,12 +282,25 @@ def _kind(value: Any) -> str:
     return kinds.get(type(value), "a number")
 
 
-def _read_parquet(path: Path, options: DataOptions, origin: str) -> Iterator[Row | BadRow]:
+def _read_parquet(path: File, options: DataOptions, origin: str) -> Iterator[Row | BadRow]:
     for number, values in enumerate(parquet_records(path), start=1):
         yield Row(values, id=f"{origin}:{number}")
 
 
-_READERS: Mapping[str, Callable[[Path, DataOptions, str], Iterator[Row | BadRow]]] = {
+def _read_document(
+    path: File, options: DataOptions, origin: str, place: PurePath
+) -> Iterator[Row | BadRow]:
+    id = f"{origin}:1"
+    try:
+        with opened_text(path, options, newline=None) as lines:
+            text = "".join(lines)
+    except EncodingError as error:  # the file is the record: the others are still good
+        yield BadRow(id, str(error).replace(str(path), "the file", 1))
+        return
+    yield Row({"text": text, "file": place.name, "folder": place.parent.name}, id=id)
+
+
+_READERS: Mapping[str, Callable[[File, DataOptions, str], Iterator[Row | BadRow]]] = {
     "csv": _read_table,
     "tsv": _read_table,
     "json": _read_json,

@@ -9,19 +9,28 @@ import io
 import itertools
 import logging
 import os
+import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
+from gptasks.data.patterns import is_pattern
 from gptasks.errors import ConfigError, DataError, listing, suggest
 from gptasks.task import DataOptions
 
 GUESS = "guess"
 """What `task.data.encoding` says to have the encoding guessed."""
 
+File = Path | zipfile.Path
+"""A file on this machine, or one of a zip that a pattern brought out of a package."""
+
 logger = logging.getLogger(__name__)
+
+
+class EncodingError(DataError):
+    """A file's bytes are no text in its encoding."""
 
 
 def check_file(path: Path) -> None:
@@ -49,7 +58,7 @@ def matching(path: Path) -> list[Path]:
     In a pattern * and ? stand for letters of a name, [ab] for one of those letters, and ** for any
     folders; hidden files are not matched. Raises DataError where there is none.
     """
-    if os.path.exists(path) or not set("*?[") & set(str(path)):
+    if os.path.exists(path) or not is_pattern(str(path)):
         check_file(path)
         return [path]
     folder, names = Path(), list(path.parts)
@@ -68,21 +77,25 @@ def matching(path: Path) -> list[Path]:
 
 
 @contextmanager
-def opened_bytes(path: Path) -> Iterator[IO[bytes]]:
+def opened_bytes(path: File) -> Iterator[IO[bytes]]:
     """The open file, unpacked if its name ends in .gz; faults of reading are one DataError."""
     try:
-        opened = gzip.open if path.name.lower().endswith(".gz") else open
-        with opened(path, "rb") as stream:
-            yield cast(IO[bytes], stream)
+        with cast(IO[bytes], path.open("rb")) as stream:
+            is_packed = path.name.lower().endswith(".gz")
+            yield cast(IO[bytes], gzip.GzipFile(fileobj=stream)) if is_packed else stream
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path} is no whole gzip file: {error}.") from error
-    except OSError as error:
-        raise DataError(f"{path} can't be read: {error.strerror or error}.") from error
+    except (OSError, zipfile.BadZipFile) as error:
+        why = getattr(error, "strerror", None) or error
+        raise DataError(f"{path} can't be read: {why}.") from error
 
 
 @contextmanager
-def opened_text(path: Path, options: DataOptions, newline: str) -> Iterator[Iterator[str]]:
-    """The lines of a text file, with their ends, without a byte-order mark."""
+def opened_text(path: File, options: DataOptions, newline: str | None) -> Iterator[Iterator[str]]:
+    """The lines of a text file, with their ends, without a byte-order mark.
+
+    newline: as in `open`. Raises EncodingError where the bytes are no text in the encoding.
+    """
     encoding = _guessed(path) if options.encoding == GUESS else options.encoding
     with opened_bytes(path) as stream:
         try:
@@ -93,7 +106,7 @@ def opened_text(path: Path, options: DataOptions, newline: str) -> Iterator[Iter
         try:
             yield _without_mark(text)
         except UnicodeError as error:
-            raise DataError(_undecodable(path, encoding, error)) from error
+            raise EncodingError(_undecodable(path, encoding, error)) from error
 
 
 _ENCODINGS = ("utf-8", "utf-16", "latin-1", "cp1252", "gb18030", "big5", "shift_jis", "euc_kr")
@@ -116,7 +129,7 @@ _SAMPLE = 1 << 18
 """Bytes that a guess is made on."""
 
 
-def _guessed(path: Path) -> str:
+def _guessed(path: File) -> str:
     """The encoding that its mark tells; else utf-8 where the whole file is that, since other texts
     hardly ever are by chance; else what charset-normalizer finds likeliest, with a warning."""
     from charset_normalizer import from_bytes
@@ -145,7 +158,7 @@ def _guessed(path: Path) -> str:
     found = from_bytes(sample, cp_isolation=[*wide, *_COMMON])
     best = found.best()
     if best is None:
-        raise DataError(f"{path} is text in no encoding that could be guessed; {_ADVICE}.")
+        raise EncodingError(f"{path} is text in no encoding that could be guessed; {_ADVICE}.")
     equal = {
         name
         for match in found
@@ -174,7 +187,7 @@ def _without_mark(text: IO[str]) -> Iterator[str]:
     yield from text
 
 
-def _undecodable(path: Path, encoding: str, error: UnicodeError) -> str:
+def _undecodable(path: File, encoding: str, error: UnicodeError) -> str:
     """Where and why `path` can't be decoded. Reads it again, for a text stream knows no place."""
     with opened_bytes(path) as stream:
         mark = stream.read(2)

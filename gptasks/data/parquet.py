@@ -8,17 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gptasks.data.opening import opened_bytes
+from gptasks.data.opening import File, opened_bytes
 from gptasks.errors import DataError
 
 
-def parquet_records(path: Path) -> Iterator[dict[str, Any]]:
+def parquet_records(path: File) -> Iterator[dict[str, Any]]:
     """Each row as column name to value; none if the file is empty.
 
     Raises DataError where the file is broken, or names a column twice.
     """
-    if path.stat().st_size == 0:
-        return
+    with opened_bytes(path) as packed:
+        if not packed.read(1):
+            return
     with _opened(path) as file:
         names = list(file.schema_arrow.names)
         twice = [name for name in names if names.count(name) > 1]
@@ -28,7 +29,7 @@ def parquet_records(path: Path) -> Iterator[dict[str, Any]]:
             yield from _plain_rows(path, batch)
 
 
-def _plain_rows(path: Path, batch: Any) -> list[dict[str, Any]]:
+def _plain_rows(path: File, batch: Any) -> list[dict[str, Any]]:
     """The rows of a pyarrow.RecordBatch, their values being Python's own."""
     try:
         return batch.to_pylist()
@@ -47,14 +48,14 @@ def _plain_rows(path: Path, batch: Any) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: File) -> Iterator[Any]:
     """The open pyarrow.parquet.ParquetFile; what pyarrow finds wrong is one DataError."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        source: Path | io.BytesIO = path
-        if path.name.lower().endswith(".gz"):
+        source: File | io.BytesIO = path
+        if not isinstance(path, Path) or path.name.lower().endswith(".gz"):
             with opened_bytes(path) as packed:
                 source = io.BytesIO(packed.read())
         with pq.ParquetFile(source) as file:

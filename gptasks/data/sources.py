@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import Any
 
+from gptasks.data.archive import members, split_member
 from gptasks.data.files import BadRow, read_file
 from gptasks.data.hub import HubSplit, hub_splits
-from gptasks.data.opening import matching
+from gptasks.data.opening import File, matching
+from gptasks.data.patterns import is_pattern
 from gptasks.errors import ConfigError, DataError, suggest
 from gptasks.task import DataOptions, Row
 
@@ -27,12 +30,15 @@ of every split, wanted or not: a source that fetches does so once for all of the
 call for another split finds them kept.
 """
 
+Entries = list[tuple[str | None, str]]
+"""What a split names: labels, None where there are none, and files."""
+
 
 @dataclass(frozen=True)
 class DataFile:
     """One file of a split, or one split of the hub."""
 
-    path: Path | HubSplit
+    path: File | HubSplit
     """Where it lies on this machine, or its rows."""
 
     origin: str
@@ -42,11 +48,14 @@ class DataFile:
     label: str | None = None
     """The class all its rows have; None where the rows say it themselves."""
 
+    address: str | None = None
+    """Its whole path, in a package the one inside it; None is where it lies."""
+
     def records(self, data: DataOptions) -> Iterator[Row | BadRow]:
         """Its rows and unusable records in order, read as `data` says."""
         if isinstance(self.path, HubSplit):
             return self.path.records()
-        return read_file(self.path, data, origin=self.origin)
+        return read_file(self.path, data, origin=self.origin, address=self.address)
 
 
 def _local(data: DataOptions, wanted: Sequence[str], named: Sequence[str]) -> list[Path]:
@@ -80,7 +89,8 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
 def files_of(
     data: DataOptions, splits: Sequence[str] = SPLITS, *, sources: Mapping[str, Source] = SOURCES
 ) -> dict[str, list[DataFile]]:
-    """The files of each of `splits` that names any; the source is asked once for all of them.
+    """The files of each of `splits` that names any; the source is asked once for all of them, and
+    a package once more before that, if there are patterns.
 
     Raises ConfigError where a value has the wrong shape or the source is unknown, and what the
     source raises: DataError for a file that is missing.
@@ -91,20 +101,28 @@ def files_of(
             f"no data source '{data.source}'{near} (task.data.source={'|'.join(sources)})."
         )
     given = {split: _entries(split, getattr(data, split)) for split in SPLITS}
+    packed: dict[str, zipfile.Path] = {}
     if data.source == "files":
         given = {split: _found(data, given[split], needed=split in splits) for split in SPLITS}
+    named = [name for entries in given.values() for _, name in entries]
+    if data.source == "package":
+        given, packed = _fitting(data, given, named, sources["package"])
     origins = _origins({_address(data, name) for entries in given.values() for _, name in entries})
     for split, entries in given.items():
         times = Counter(_address(data, name) for _, name in entries)
         for _, name in entries:
             if times[_address(data, name)] > 1:
                 raise ConfigError(f"task.data.{split} names {name} twice; name each file once.")
-    named = [name for entries in given.values() for _, name in entries]
-    wanted = [name for split in splits for _, name in given[split]]
+    wanted = [name for split in splits for _, name in given[split] if name not in packed]
     paths = iter(sources[data.source](data, wanted, named) if wanted else [])
     return {
         split: [
-            DataFile(next(paths), origins[_address(data, name)], label)
+            DataFile(
+                packed[name] if name in packed else next(paths),
+                origins[_address(data, name)],
+                label,
+                _address(data, name),
+            )
             for label, name in given[split]
         ]
         for split in splits
@@ -112,7 +130,7 @@ def files_of(
     }
 
 
-def _entries(split: str, value: Any) -> list[tuple[str | None, str]]:
+def _entries(split: str, value: Any) -> Entries:
     """The value of `task.data.<split>` as pairs of label (None without) and name."""
     if value is None:
         return []
@@ -120,7 +138,7 @@ def _entries(split: str, value: Any) -> list[tuple[str | None, str]]:
         return [(None, name) for name in _names(f"task.data.{split}", value)]
     if not value:
         raise _misshapen(f"task.data.{split}", value)
-    entries: list[tuple[str | None, str]] = []
+    entries: Entries = []
     for label, named in value.items():
         if isinstance(label, bool) or not isinstance(label, str | int) or label == "":
             raise ConfigError(
@@ -132,9 +150,7 @@ def _entries(split: str, value: Any) -> list[tuple[str | None, str]]:
     return entries
 
 
-def _found(
-    data: DataOptions, entries: Sequence[tuple[str | None, str]], *, needed: bool
-) -> list[tuple[str | None, str]]:
+def _found(data: DataOptions, entries: Entries, *, needed: bool) -> Entries:
     """The entries by their paths, a pattern being as many as it fits.
 
     needed: whether the files must be there.
@@ -151,6 +167,28 @@ def _found(
             paths = [path]
         found += [(label, str(path)) for path in paths]
     return found
+
+
+def _fitting(
+    data: DataOptions, given: Mapping[str, Entries], named: Sequence[str], package: Source
+) -> tuple[dict[str, Entries], dict[str, zipfile.Path]]:
+    """The entries of a package by members, a pattern being as many as it fits, and the members
+    that came of patterns."""
+    patterns = [name for name in named if is_pattern(split_member(name)[-1])]
+    packed = package(data, patterns, named) if patterns else []
+    files: dict[str, zipfile.Path] = {}
+    fitting: dict[str, list[str]] = {}
+    for pattern, path in zip(patterns, packed, strict=True):
+        assert isinstance(path, Path)
+        archive = "".join(pattern.rpartition("!/")[:2])
+        found = {f"{archive}{file.at}": file for file in members(path)}
+        files |= found
+        fitting[pattern] = list(found)
+    by_members = {
+        split: [(label, one) for label, name in entries for one in fitting.get(name, [name])]
+        for split, entries in given.items()
+    }
+    return by_members, files
 
 
 def _names(key: str, value: Any) -> list[str]:

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import logging
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -569,3 +570,102 @@ def test_a_folder_in_place_of_a_file_is_an_error(tmp_path: Path):
 def test_a_name_too_long_for_a_file_is_an_error(tmp_path: Path):
     with pytest.raises(DataError, match=r"can't be read: File name too long"):
         check_file(tmp_path / ("x" * 5000))
+
+
+# -- documents ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+def test_a_document_is_one_row_with_its_file_and_folder(tmp_path: Path, packed: str):
+    folder = tmp_path / "sport"
+    folder.mkdir()
+    path = write(folder / f"001.txt{packed}", "Title\r\n\r\n \u2028Body: £5\rmore\n\n")
+    assert seen(path, format="documents") == [
+        (
+            f"{path.name}:1",
+            {
+                "text": "Title\n\n \u2028Body: £5\nmore\n\n",
+                "file": path.name,
+                "folder": "sport",
+            },
+        )
+    ]
+
+
+def test_a_document_is_named_by_its_address(tmp_path: Path):
+    path = write(tmp_path / "odd", "text")
+    rows = read_file(path, DataOptions(format="documents"), origin="d/1.txt", address="top/d/1.txt")
+    assert [(row.id, dict(row)) for row in rows] == [
+        ("d/1.txt:1", {"text": "text", "file": "1.txt", "folder": "d"})
+    ]
+
+
+def test_an_empty_document_is_a_row_and_a_byte_order_mark_is_none_of_its_text(tmp_path: Path):
+    assert [row["text"] for row in read(write(tmp_path / "a", ""), format="documents")] == [""]
+    marked = write(tmp_path / "b", "\ufeffone\n", "utf-8")
+    assert [row["text"] for row in read(marked, format="documents")] == ["one\n"]
+
+
+def test_a_document_in_another_encoding_is_an_unusable_row(tmp_path: Path):
+    path = write(tmp_path / "199.txt", "Title\n\nfor £5\n", "latin-1")
+    assert seen(path, format="documents") == [
+        (
+            "199.txt:1",
+            "the file is not utf-8: byte 0xa3 at offset 11, line 3; set task.data.encoding to what"
+            " it was written in, such as latin-1 or gb18030.",
+        )
+    ]
+    assert [row["text"] for row in read(path, format="documents", encoding="latin-1")] == [
+        "Title\n\nfor £5\n"
+    ]
+    with pytest.raises(
+        DataError, match=r"199\.txt is not utf-8: byte 0xa3 at offset 11, line 3; s"
+    ):
+        read(path, format="txt")
+
+
+def test_a_document_that_cannot_be_unpacked_ends_the_reading(tmp_path: Path):
+    path = tmp_path / "a.txt.gz"
+    path.write_bytes(gzip.compress(b"text" * 99)[:-9])
+    with pytest.raises(DataError, match=r"a\.txt\.gz is no whole gzip file: "):
+        read(path, format="documents")
+
+
+def test_no_ending_tells_documents(tmp_path: Path):
+    with pytest.raises(DataError, match=r"\.iob, each also with .*\|conll\|documents\.$"):
+        read(write(tmp_path / "a.documents", "x"))
+    with pytest.raises(ConfigError, match=r"format=document is none .* did you mean 'documents'\?"):
+        read(tmp_path / "a.documents", format="document")
+
+
+def zipped(path: Path) -> zipfile.Path:
+    with zipfile.ZipFile(path.with_suffix(".zip"), "w") as opened:
+        opened.write(path, f"d/{path.name}")
+    return zipfile.Path(path.with_suffix(".zip"), f"d/{path.name}")
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+@pytest.mark.parametrize("kind", [*CONTENTS, "parquet"])
+def test_a_file_in_a_zip_gives_the_same_rows(tmp_path: Path, kind: str, packed: str):
+    path = tmp_path / f"a.{kind}{packed}"
+    if kind == "parquet":
+        parquet(path, text=["good", "bad"], label=["1", "0"])
+    else:
+        write(path, CONTENTS[kind])
+    expected = read(path)
+    assert len(expected) == 2
+    assert list(read_file(zipped(path), DataOptions(), origin=path.name)) == expected
+
+
+def test_faults_of_a_file_in_a_zip_are_one_line(tmp_path: Path):
+    inside = zipped(write(tmp_path / "a.csv", b"text\n\xff\n"))
+    with pytest.raises(DataError, match=r"a\.zip/d/a\.csv is not utf-8: byte 0xff at offset 5, li"):
+        list(read_file(inside, DataOptions(), origin="a.csv"))
+    inside = zipped(write(tmp_path / "b.csv", b"text\nfine\n"))
+    content = bytearray((tmp_path / "b.zip").read_bytes())
+    content[content.index(b"fine")] ^= 1
+    (tmp_path / "b.zip").write_bytes(content)
+    with pytest.raises(DataError, match=r"b\.zip/d/b\.csv can't be read: Bad CRC-32 for file"):
+        list(read_file(inside, DataOptions(), origin="b.csv"))
+    empty = zipped(write(tmp_path / "c.parquet", b""))
+    assert list(read_file(empty, DataOptions(), origin="c.parquet")) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -245,3 +246,89 @@ def test_files_of_a_package_are_read_out_of_it(package_folder: Path):
     # The other splits' files came with the first call: nothing is looked for again.
     (package_folder / "toy_reviews-1.0.tar.gz").unlink()
     assert files_of(data, ["test"])["test"] == files["test"]
+
+
+def rows_of(data: DataOptions, split: str = "train") -> list[tuple[str, dict[str, Any]]]:
+    files = files_of(data, [split])[split]
+    return [(record.id, dict(record)) for file in files for record in file.records(data)]
+
+
+@pytest.fixture
+def letters(package_folder: Path) -> DataOptions:
+    """Options of the sdist letters 1.0, which holds documents in folders and an inner archive."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as opened:
+        for name in ("z/1.txt", "y/9.txt"):
+            opened.writestr(name, f"inner {name}")
+    inner = buffer.getvalue()
+    texts = {f"texts/{name}": name.encode() for name in ("b/1.txt", "a/2.txt", "a/1.txt")}
+    tables = {"t/1.csv": b"text,n\nfine,1\n", "t/2.csv": b"text,n\npoor,2\n"}
+    with tarfile.open(package_folder / "letters-1.0.tar.gz", "w:gz") as archive:
+        for name, content in {**texts, **tables, "in.zip": inner, "PKG-INFO": b""}.items():
+            info = tarfile.TarInfo(f"letters-1.0/{name}")
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return DataOptions(source="package", distribution="letters==1.0", format="documents")
+
+
+def test_documents_come_out_of_a_package_by_a_pattern(letters: DataOptions, package_folder: Path):
+    letters.train = "texts/*/*.txt"
+    expected = [
+        ("a/1.txt:1", {"text": "a/1.txt", "file": "1.txt", "folder": "a"}),
+        ("2.txt:1", {"text": "a/2.txt", "file": "2.txt", "folder": "a"}),
+        ("b/1.txt:1", {"text": "b/1.txt", "file": "1.txt", "folder": "b"}),
+    ]
+    assert rows_of(letters) == expected
+    (package_folder / "letters-1.0.tar.gz").unlink()
+    assert rows_of(letters) == expected  # from the cache
+
+
+def test_a_packages_rows_are_those_of_the_same_files_on_this_machine(
+    letters: DataOptions, folder: Path
+):
+    for name in ("b/1.txt", "a/2.txt", "a/1.txt"):
+        (folder / "texts" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "texts" / name).write_text(name, "utf-8")
+    letters.train = "texts/*/*.txt"
+    here = DataOptions(train="texts/*/*.txt", format="documents")
+    assert rows_of(letters) == rows_of(here)
+    # The folder is named also where the path begins in it.
+    here = DataOptions(train="2.txt", format="documents", directory=str(folder / "texts" / "a"))
+    assert rows_of(here) == [("2.txt:1", {"text": "a/2.txt", "file": "2.txt", "folder": "a"})]
+
+
+def test_a_document_named_singly_has_the_folder_it_has_in_its_package(letters: DataOptions):
+    letters.train = ["texts/b/1.txt", "in.zip!/z/1.txt"]
+    assert rows_of(letters) == [
+        ("b/1.txt:1", {"text": "b/1.txt", "file": "1.txt", "folder": "b"}),
+        ("z/1.txt:1", {"text": "inner z/1.txt", "file": "1.txt", "folder": "z"}),
+    ]
+
+
+def test_patterns_of_a_package_go_with_labels_splits_and_inner_archives(letters: DataOptions):
+    letters.train = {"good": "texts/a/*", "bad": ["texts/b/*", "in.zip!/*/1.txt"]}
+    letters.test = ["in.zip!/y/*.txt", "texts/a/2.txt"]
+    files = files_of(letters)
+    assert [(file.label, file.origin) for file in files["train"]] == [
+        ("good", "a/1.txt"),
+        ("good", "2.txt"),
+        ("bad", "b/1.txt"),
+        ("bad", "z/1.txt"),
+    ]
+    assert [file.origin for file in files["test"]] == ["9.txt", "2.txt"]
+    # A split by itself has the same ids.
+    assert [id for id, _ in rows_of(letters, "test")] == ["9.txt:1", "2.txt:1"]
+
+
+def test_a_pattern_of_a_package_is_for_every_format(letters: DataOptions):
+    letters.train, letters.format = "t/*.csv", None
+    assert rows_of(letters) == [
+        ("1.csv:2", {"text": "fine", "n": "1"}),
+        ("2.csv:2", {"text": "poor", "n": "2"}),
+    ]
+
+
+def test_a_member_that_two_patterns_fit_is_named_twice(letters: DataOptions):
+    letters.train = ["texts/a/*", "texts/*/2.txt"]
+    with pytest.raises(ConfigError, match=r"train names texts/a/2\.txt twice; name each file once"):
+        files_of(letters)

@@ -173,6 +173,24 @@ def test_unusable_rows_that_are_allowed_are_left_out_and_shown(
     assert "1 unusable row left out: a.jsonl:2: the text is empty." in caplog.text
 
 
+def test_documents_in_another_encoding_count_as_unusable_rows(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    for name, content in {"good/1": b"fine", "good/2": b"\xa3 5", "bad/1": b"poor"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    data = DataOptions(train=f"{tmp_path}/*/?", format="documents", **TOGETHER)
+    with pytest.raises(
+        DataError, match=r"^1 unusable row, .* left out: 2:1: the file is not utf-8"
+    ):
+        load_splits(Toy(data=data, label="folder"), names=["train"])
+    data.max_bad = 1
+    task = Toy(data=data, label="folder")
+    assert texts(load_splits(task, names=["train"])["train"]) == ["poor", "fine"]
+    assert task.labels == ["bad", "good"]
+    assert "1 unusable row left out: 2:1: the file is not utf-8: byte 0xa3" in caplog.text
+
+
 @pytest.mark.parametrize("content", ["", "text,label\n"])
 def test_an_empty_split_names_its_file(tmp_path: Path, content: str):
     path = tmp_path / "b.csv"
