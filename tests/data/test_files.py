@@ -612,7 +612,7 @@ def test_a_document_in_another_encoding_is_an_unusable_row(tmp_path: Path):
         (
             "199.txt:1",
             "the file is not utf-8: byte 0xa3 at offset 11, line 3; set task.data.encoding to what"
-            " it was written in, such as latin-1 or gb18030.",
+            " it was written in, such as latin-1 or gb18030, or to guess.",
         )
     ]
     assert [row["text"] for row in read(path, format="documents", encoding="latin-1")] == [
