@@ -17,7 +17,18 @@ from collections.abc import Callable, Iterator, Sequence
 
 from gptasks.errors import ConfigError, GptasksError, suggest
 
-VERBS = ("train", "evaluate", "predict", "export", "tasks", "plugins", "cache", "help", "version")
+VERBS = (
+    "train",
+    "evaluate",
+    "predict",
+    "compare",
+    "export",
+    "tasks",
+    "plugins",
+    "cache",
+    "help",
+    "version",
+)
 
 logger = logging.getLogger("gptasks")
 

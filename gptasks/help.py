@@ -20,6 +20,7 @@ gptasks fine-tunes one GPT for many tasks.
           task.text=text task.label=label    one's own data
   gptasks predict RUN "a text" …             also --input FILE --output FILE
   gptasks evaluate RUN [--data FILE]         score a run again, or on other data
+  gptasks compare RUN … [--by KEY,…]         scores of runs beside each other, tested
   gptasks export RUN DIR [--adapter]         the model by itself, to be given away
   gptasks tasks                              what task= can be
   gptasks plugins list                       what is installed, and what is broken

@@ -29,7 +29,8 @@ LEVELS: dict[str, int] = {
     **dict.fromkeys(["hookspecs", "discovery", "plugins", "builtin", "registry"], 4),
     **dict.fromkeys(["config", "evaluation", "export", "runs", "training"], 5),
     **dict.fromkeys(
-        ["", "__main__", "api", "arguments", "cli", "verbs", "help", "report", "testing"], 6
+        ["", "__main__", "api", "arguments", "cli", "compare", "verbs", "help", "report",
+         "testing"], 6,
     ),
 }  # fmt: skip
 """Module or package below `gptasks` to its level; "" is `gptasks` itself. docs/architecture.md

@@ -468,3 +468,27 @@ def test_only_faults_of_the_system_are_explained(tmp_path):
 
 def test_the_layout_is_of_version_1():
     assert runs.FORMAT == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: 1\nb: {c: [1, x]}\n",
+        "# a comment\na: 1\n\n# another\nb:\n- 1\n- 2\n",
+        "---\na: |\n  two\n  lines\nb: 2\n",
+        'a: &x [1, 2]\nb: *x\n"c d": "é: \\n"\n',
+        "{a: 1, b: 2}\n",
+        "? a\n: 1\nb: 2\n",
+    ],
+)
+def test_a_configuration_is_read_as_yaml_has_it_whatever_its_layout(tmp_path, text):
+    (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
+    assert read_config(tmp_path) == yaml.safe_load(text)
+
+
+def test_configurations_that_share_parts_share_no_values(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.yaml").write_text(f"task: {{x: [1]}}\nrun: {name}\n")
+    read_config(tmp_path / "a")["task"]["x"].append(2)
+    assert read_config(tmp_path / "b") == {"task": {"x": [1]}, "run": "b"}

@@ -162,7 +162,7 @@ def score_all(
 
     check_names(names, "the metrics", extra=extra)
     metrics = {name: metric_class(name, extra=extra)() for name in names}
-    given = {"scores": _scores(predictions), "labels": list(labels) or None}
+    given = _given(predictions, labels)
     measures = {
         name: _prepare(metric, predictions, references, given) for name, metric in metrics.items()
     }
@@ -171,6 +171,19 @@ def score_all(
         name: Score(*estimates[name], len(references), metric.signature(labels=given["labels"]))
         for name, metric in metrics.items()
     }
+
+
+def measure(
+    name: str,
+    predictions: Sequence[Prediction],
+    references: Sequence[Any],
+    labels: Sequence[str],
+    *,
+    extra: Mapping[str, type[Metric]] | None = None,
+) -> Measure:
+    """The metric on these n examples as a function of weights: (n, R) to (R,) values."""
+    metric = metric_class(name, extra=extra)()
+    return _prepare(metric, predictions, references, _given(predictions, labels))
 
 
 def point(
@@ -186,9 +199,9 @@ def point(
     return scores[name].value
 
 
-def _scores(predictions: Sequence[Prediction]) -> list[Mapping[str, float]] | None:
+def _given(predictions: Sequence[Prediction], labels: Sequence[str]) -> dict[str, Any]:
     scores = [prediction.scores for prediction in predictions]
-    return scores if any(scores) else None
+    return {"scores": scores if any(scores) else None, "labels": list(labels) or None}
 
 
 def _prepare(

@@ -1,0 +1,43 @@
+"""Runs beside each other: the table of their scores, and whether they differ.
+
+`compare` gives a `Comparison` (`model.py`), plain data from which `formats.py` makes every output.
+The way there: `reading.py` reads the folders, `systems.py` makes the table, `pairs.py` tests.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from gptasks.compare.model import Broken, Cell, Column, Comparison, RunRecord, System, Test
+from gptasks.compare.reading import read_runs
+from gptasks.compare.systems import tabled
+from gptasks.errors import RunError
+
+__all__ = ["Broken", "Cell", "Column", "Comparison", "RunRecord", "System", "Test", "compare"]
+
+
+def compare(
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    by: Sequence[str] = ("backbone", "strategy"),
+    metrics: Sequence[str] = (),
+    tests: str = "auto",
+    force: bool = False,
+) -> Comparison:
+    """The test scores of runs beside each other, with paired tests between them.
+
+    paths: run folders, and folders of them. by: keys that name the lines of the table. metrics: by
+    name; empty for the headline metric of each task. tests: one of `pairs.CHOICES`. force: test
+    also what can't be compared.
+    Raises RunError if no finished run is there, ConfigError for a key or metric that no run has.
+    """
+    runs, broken = read_runs(paths)
+    if not runs:
+        told = "; ".join(f"{one.path}: {one.reason}" for one in broken)
+        raise RunError(f"there is no finished run to compare: {told}")
+    comparison = tabled(runs, broken, by, metrics)
+    from gptasks.compare.pairs import add_tests
+
+    add_tests(comparison, tests, force=force)
+    return comparison

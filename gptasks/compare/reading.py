@@ -1,0 +1,139 @@
+"""Runs found and read from their folders; what is no finished run becomes one line each."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gptasks.compare.model import Broken, RunRecord
+from gptasks.errors import DataError, GptasksError, RunError, suggest
+from gptasks.metrics import Score
+from gptasks.runs import CONFIG, RESULTS, RunFolder, flat, read_run
+from gptasks.task import Prediction
+
+
+def read_runs(paths: Sequence[str | os.PathLike[str]]) -> tuple[list[RunRecord], list[Broken]]:
+    """The finished runs in these folders, and why the others could not be read.
+
+    paths: run folders, and folders with runs at any depth; each run counts once.
+    Raises RunError for a path that does not exist.
+    """
+    runs, broken, seen = [], [], set()
+    for path in paths:
+        named = Path(path).expanduser()
+        if not named.exists():
+            near = _neighbours(named)
+            raise RunError(f"run folder {path} does not exist{suggest(named.name, near) or '.'}")
+        found = list(_folders(named))
+        if not found:
+            broken.append(Broken(str(path), "holds no run."))
+        for folder in found:
+            place = folder.resolve()
+            if place in seen:
+                continue
+            seen.add(place)
+            try:
+                runs.append(_record(folder))
+            except GptasksError as error:
+                broken.append(Broken(str(folder), " ".join(str(error).split())))
+    return runs, broken
+
+
+def _neighbours(path: Path) -> list[str]:
+    return [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+
+
+def _folders(path: Path) -> Iterator[Path]:
+    """The run folders at `path` or below, in the order of their names; none lies in another."""
+    if path.is_file():
+        yield path  # which is none, and reading it says so
+        return
+    for place, below, files in os.walk(path):
+        if CONFIG in files or RESULTS in files:
+            below.clear()
+            yield Path(place)
+        below[:] = sorted(name for name in below if not name.startswith("."))
+
+
+def _record(folder: Path) -> RunRecord:
+    config, results = read_run(folder)
+    try:
+        return RunRecord(
+            path=str(folder),
+            task=_text(results["task"]),
+            kind=_text(results.get("kind", "")),
+            backbone=_text(results["backbone"]),
+            strategy=_text(results["strategy"]),
+            seed=int(results["seed"]),
+            select=_text(results.get("select", "")),
+            labels=tuple(results["labels"]),
+            scores={name: _scores(found) for name, found in results["metrics"].items()},
+            baselines={name: _scores(found) for name, found in results["baselines"].items()},
+            data={
+                name: {"n": int(split["n"]), "sha256": _text(split["sha256"])}
+                for name, split in results["data"].items()
+            },
+            truncation={
+                name: {key: float(value) for key, value in ledger.items()}
+                for name, ledger in results.get("truncation", {}).items()
+            },
+            settings=flat(config),
+            command=_text(results.get("command", "")),
+        )
+    except DataError as error:
+        raise RunError(f"{folder / RESULTS}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(
+            f"{folder / RESULTS} is not as gptasks wrote it ({type(error).__name__}: {error})."
+        ) from error
+
+
+def _scores(found: Mapping[str, Any]) -> dict[str, Score]:
+    return {name: Score.from_json(score) for name, score in found.items()}
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The predictions that a run keeps of its test rows."""
+
+    ids: list[str]
+    predictions: list[Prediction]
+    references: list[Any]
+
+    def at(self, places: Sequence[int]) -> Stored:
+        """The rows at these places, in this order."""
+        return Stored(
+            [self.ids[i] for i in places],
+            [self.predictions[i] for i in places],
+            [self.references[i] for i in places],
+        )
+
+
+def read_predictions(run: RunRecord) -> Stored:
+    """`predictions/test.jsonl` of a run. Raises RunError if it is missing, or broken."""
+    path = RunFolder(Path(run.path)).predictions / "test.jsonl"
+    stored = Stored([], [], [])
+    number = 0
+    try:
+        with path.open(encoding="utf-8") as file:
+            for line in file:
+                number += 1
+                record = json.loads(line)
+                stored.ids.append(record["id"])
+                stored.predictions.append(Prediction(record["prediction"], record["scores"]))
+                stored.references.append(record["reference"])
+    except FileNotFoundError as error:
+        raise RunError(f"{path} is missing.") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path}, line {number}, can't be read: {error!r}.") from error
+    return stored
