@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gptasks.errors import BackboneError, ConfigError
+from gptasks.words import UNIT
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -22,6 +24,10 @@ WORDS = ("[TASK_BEFORE]", "[TASK_BETWEEN]", "[TASK_AFTER]")
 START, END = "[START]", "[END]"
 """Names, in that template, of a task's words and of what the tokenizer adds by itself; by them
 the words can be taken out again."""
+
+APART = f"[ ▁]?(?:{UNIT})"
+"""What no token reaches over where words are kept apart: a word or a sign, and the space before it,
+which some tokenizers write as ▁. Kept in tokenizer.json; by it the rule can be taken out again."""
 
 
 MARK = "\ue000source\ue000"
@@ -77,10 +83,10 @@ class Tokenizer:
             )
         return int(self.hf.eos_token_id)
 
-    @property
+    @cached_property
     def frame(self) -> tuple[list[int], list[int]]:
         """The ids that the tokenizer itself puts before and after a text."""
-        return _frame(self.without_words().hf)
+        return _frame(self._without_template().hf)
 
     def plain(self, text: str) -> list[int]:
         """The ids of `text` and of nothing else: no template, no special token, no limit."""
@@ -116,6 +122,24 @@ class Tokenizer:
         hf.truncation_side = truncation_side
         return Tokenizer(hf)
 
+    def with_words_apart(self) -> Tokenizer:
+        """This tokenizer without tokens that reach over two words (`gptasks.words.units`).
+
+        "北京" may be one token, and "'s" and "..." are: where each word, each sign, and each
+        character of scripts without spaces has a tag of its own, each needs a token of its own. The
+        saved tokenizer keeps to that too.
+        """
+        from tokenizers import Regex
+        from tokenizers.pre_tokenizers import Sequence as Steps
+        from tokenizers.pre_tokenizers import Split
+
+        hf = copy.deepcopy(self.hf)
+        if _own_steps(_content(hf)) is not None:
+            return Tokenizer(hf)
+        apart, own = Split(Regex(APART), "isolated"), hf.backend_tokenizer.pre_tokenizer
+        hf.backend_tokenizer.pre_tokenizer = Steps([apart, own]) if own else apart
+        return Tokenizer(hf)
+
     def with_template(self, before: str, between: str, after: str) -> Tokenizer:
         """This tokenizer with texts written as before, text, after; a pair with `between` inside.
 
@@ -126,7 +150,7 @@ class Tokenizer:
         begin-of-text token, it puts around the template.
         Raises ConfigError where the template leaves no token for a text, or ends in padding.
         """
-        hf = copy.deepcopy(self.without_words().hf)
+        hf = copy.deepcopy(self._without_template().hf)
         start, end = _frame(hf)
         words = Words(*(self.part(part) for part in (before, between, after)))
         _set_template(hf, start, end, words)
@@ -145,8 +169,18 @@ class Tokenizer:
         return Tokenizer(hf)
 
     def without_words(self) -> Tokenizer:
-        """This tokenizer without the template that `with_template` gave it, as a model saved for
-        a task carries it; what the tokenizer itself puts around a text stays."""
+        """This tokenizer without what `with_template` and `with_words_apart` gave it, as a model
+        saved for a task carries it; what the tokenizer itself puts around a text stays."""
+        bare = self._without_template()
+        content = _content(bare.hf)
+        steps = _own_steps(content)
+        if steps is None:
+            return bare
+        hf = copy.deepcopy(bare.hf)
+        hf.backend_tokenizer.pre_tokenizer = _pre_tokenizer(content, steps)
+        return Tokenizer(hf)
+
+    def _without_template(self) -> Tokenizer:
         own = _own_frame(self.hf)
         if own is None:
             return self
@@ -275,12 +309,33 @@ def _set_template(
     )
 
 
+def _content(hf: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """What tokenizer.json would hold."""
+    return json.loads(hf.backend_tokenizer.to_str())
+
+
 def _own_frame(hf: PreTrainedTokenizerBase) -> tuple[list[int], list[int]] | None:
     """What a tokenizer that carries a task's words puts around a text by itself; None where it
     carries none."""
-    processor = json.loads(hf.backend_tokenizer.to_str())["post_processor"] or {}
+    processor = _content(hf)["post_processor"] or {}
     named = processor.get("special_tokens", {}) if processor.get("type") == TEMPLATE else {}
     if not named.keys() & set(WORDS):
         return None
     start, end = (list(named.get(name, {"ids": []})["ids"]) for name in (START, END))
     return start, end
+
+
+def _own_steps(content: Mapping[str, Any]) -> list[Any] | None:
+    """How a tokenizer that keeps words apart cuts a text by itself; None where it does not.
+    content: its tokenizer.json."""
+    cutting = content["pre_tokenizer"] or {}
+    first, *others = cutting.get("pretokenizers", [cutting])
+    return others if first.get("pattern") == {"Regex": APART} else None
+
+
+def _pre_tokenizer(content: Mapping[str, Any], steps: list[Any]) -> Any:
+    """Steps of a tokenizer.json as the tokenizers library has them."""
+    from tokenizers import Tokenizer as Backend
+
+    whole = {"type": "Sequence", "pretokenizers": steps} if steps else None
+    return Backend.from_str(json.dumps({**content, "pre_tokenizer": whole})).pre_tokenizer

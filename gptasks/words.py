@@ -19,6 +19,18 @@ UNSPACED = re.compile(
 """Scripts written without spaces, where words can't be had by splitting: Thai, Lao, Myanmar, Khmer,
 Japanese, Chinese."""
 
+FULL_WIDTH = re.compile(
+    "[\u3001-\u3003\u3008-\u3020\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65]"
+)
+"""Signs as wide as a Chinese character, which bring their own space: 、。「」，（）：…"""
+
+_LETTER = r"[\p{L}\p{N}]\p{M}*"
+
+WORD = rf"(?={UNSPACED.pattern}){_LETTER}|(?:(?!{UNSPACED.pattern}){_LETTER})+"
+"""A pattern of one word, and UNIT one of a word or of a sign between words."""
+
+UNIT = rf"{WORD}|\S"
+
 
 def words(text: str) -> list[str]:
     """The words of a text, in order: runs of letters and digits, and nothing else of it.
@@ -45,12 +57,11 @@ def units(text: str) -> list[tuple[int, int]]:
 def _unit() -> Any:
     import regex
 
-    return regex.compile(rf"{_word().pattern}|\S")
+    return regex.compile(UNIT)
 
 
 @cache
 def _word() -> Any:
     import regex  # `re` knows no marks
 
-    letter, unspaced = r"[\p{L}\p{N}]\p{M}*", UNSPACED.pattern
-    return regex.compile(rf"(?={unspaced}){letter}|(?:(?!{unspaced}){letter})+")
+    return regex.compile(WORD)

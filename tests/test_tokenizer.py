@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_models import backbone
+from tiny_models import MIXED, backbone, merged
 from transformers import (
     AutoConfig,
     AutoTokenizer,
@@ -20,6 +20,7 @@ from transformers import (
 
 from gptasks.errors import BackboneError, ConfigError
 from gptasks.tokenizer import Tokenizer
+from gptasks.words import units
 
 END = "<|endoftext|>"
 FAMILIES = (GPT2Tokenizer, GPTNeoXTokenizer, LlamaTokenizer, Qwen2Tokenizer)
@@ -180,6 +181,65 @@ def test_a_backbone_saved_for_another_task_is_read_without_its_words(
     expected = fresh.with_template(*other).encode("ab", "c").ids
     assert Tokenizer.prepared(saved).with_template(*other).encode("ab", "c").ids == expected
     assert fresh.without_words() is fresh
+
+
+# -- words apart --------------------------------------------------------------------------
+
+
+def over_two_words(tokenizer: Tokenizer, text: str) -> list[str]:
+    """Tokens of a text that show something of more than one of its words."""
+    found = []
+    for start, end in tokenizer.placed(text)[1]:
+        if sum(begin < end and start < stop for begin, stop in units(text)) > 1:
+            found.append(text[start:end])
+    return found
+
+
+def test_no_token_reaches_over_two_words_where_they_are_kept_apart():
+    assert all(over_two_words(merged(), text) for text in MIXED[:2])
+    apart = merged().with_words_apart()
+    for text in MIXED:
+        assert over_two_words(apart, text) == []
+        assert apart.text(apart.plain(text)) == text
+
+
+def test_words_apart_keep_the_space_before_them_and_are_tokens_as_before():
+    words = "two words of it"
+    assert merged().with_words_apart().plain(words) == merged().plain(words)
+
+
+def test_plain_transformers_keeps_words_apart_too_and_a_backbone_gives_it_up(tmp_path: Path):
+    apart = merged().limited(40).with_words_apart()
+    plain = reopened(apart, tmp_path / "t")
+    again = Tokenizer.prepared(plain)
+    for text in MIXED:
+        assert plain(text)["input_ids"] == apart.encode(text).ids == again.encode(text).ids
+        assert again.without_words().encode(text).ids == merged().encode(text).ids
+    once = again.with_words_apart().hf.backend_tokenizer.to_str()
+    assert once.count('"Split"') == 1
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_any_way_to_cut_texts_is_found_again(steps: int, tmp_path: Path):
+    from tokenizers import pre_tokenizers
+
+    two = [pre_tokenizers.Digits(True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    tokenizer = merged(pre_tokenizer=pre_tokenizers.Sequence(two) if steps else None)
+    again = Tokenizer.prepared(reopened(tokenizer.with_words_apart(), tmp_path / "t"))
+    for text in ("in 北京 2024", "a1b22"):
+        assert again.without_words().encode(text).ids == tokenizer.encode(text).ids
+        assert over_two_words(again, text) == []
+
+
+def test_words_apart_and_a_template_do_not_undo_each_other():
+    tokenizer = merged().limited(40)
+    both = tokenizer.with_words_apart().with_template("的", "", "")
+    assert (
+        both.encode("北京").ids
+        == tokenizer.with_template("的", "", "").with_words_apart().encode("北京").ids
+    )
+    assert both.without_words().encode("北京").ids == merged().encode("北京").ids
+    assert both.frame == ([], [])
 
 
 def test_the_words_of_a_template_are_turned_into_tokens_quietly(capfd: pytest.CaptureFixture[str]):

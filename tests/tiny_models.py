@@ -12,6 +12,7 @@ from gptasks.backbone import Backbone
 from gptasks.data.batching import collate
 from gptasks.options import BackboneOptions
 from gptasks.pretrained import load_backbone
+from gptasks.tokenizer import Tokenizer
 
 CPU = torch.device("cpu")
 SHAPES = ("llama", "gpt2", "qwen3", "gpt_neox")
@@ -39,6 +40,15 @@ OTHERS: dict[str, dict[str, Any]] = {
     "gpt_neo": {"attention_types": [[["global", "local"], 2]]},
     "bert": {},
 }
+
+MIXED = [
+    "我在北京市。",
+    "in U.S., they don't... go",
+    "  two\n\nlines ",
+    "AI中😀😀b é हिन्दी ２０年",
+    "'s!!",
+]
+"""Texts whose words a tokenizer may well not keep apart."""
 
 
 def backbone(shape: str = "llama", dtype: torch.dtype = torch.float32) -> Backbone:
@@ -71,6 +81,27 @@ def batch_of(backbone: Backbone, texts: Sequence[str]) -> dict[str, Any]:
     """Texts as one padded batch."""
     windows = [{"input_ids": backbone.tokenizer.encode(text).ids} for text in texts]
     return collate(windows, backbone.tokenizer.pad_id, CPU)
+
+
+def merged(pre_tokenizer: Any = "bytes") -> Tokenizer:
+    """A tokenizer that has learnt tokens of several words of MIXED: "北京", ".,", "'t"."""
+    from tokenizers import Tokenizer as Backend
+    from tokenizers import decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend = Backend(models.BPE())
+    backend.pre_tokenizer = as_bytes if pre_tokenizer == "bytes" else pre_tokenizer
+    backend.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=450,
+        special_tokens=["<s>", "</s>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    backend.train_from_iterator([*MIXED, "在北京市", "U.S., don't..."] * 20, trainer)
+    named = {"bos_token": "<s>", "eos_token": "</s>"}
+    return Tokenizer.prepared(PreTrainedTokenizerFast(tokenizer_object=backend, **named))
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from gptasks.errors import ConfigError, DataError, listing, suggest
 from gptasks.tags import Span, as_bio, entities, repaired, tags_of
 from gptasks.task import Layout, Prediction, Probe, Row, Task
 from gptasks.tasks.texts import names_of, text_of
-from gptasks.words import UNSPACED, units
+from gptasks.words import FULL_WIDTH, UNSPACED, units
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -162,14 +162,14 @@ class TokenClassification(Task):
     # -- tokens ---------------------------------------------------------------------------
 
     def tokenizer(self, tokenizer: Tokenizer) -> Tokenizer:
-        """Carry the length; nothing is put around a text."""
+        """Carry the length, and keep words apart; nothing is put around a text."""
         room = self._room(tokenizer)
         if room <= self.overlap:
             raise ConfigError(
                 f"task.max_length={self.max_length} leaves {max(0, room)} tokens for a text beside "
                 f"this backbone's own, and task.overlap={self.overlap} must be less."
             )
-        return tokenizer.limited(self.max_length)
+        return tokenizer.limited(self.max_length).with_words_apart()
 
     def encode(self, row: Row, tokenizer: Tokenizer) -> Iterator[dict[str, Any]]:
         """A window, or several that overlap; every word is tagged in one of them."""
@@ -363,17 +363,27 @@ def _list(row: Row, column: str) -> list[str]:
 
 
 def _joined(tokens: Sequence[str], column: str) -> tuple[str, list[tuple[int, int]]]:
-    """The text that words make, a space between two unless both are of a script without spaces;
-    and their places in it."""
+    """The text that words make, with spaces where it would be written with them; and their places
+    in it."""
     text, places = "", []
     for number, token in enumerate(tokens):
         if not token.strip():
             raise DataError(f"column '{column}': word {number} (from 0) is empty")
-        is_apart = text and not (UNSPACED.match(text[-1]) and UNSPACED.match(token))
-        text += " " if is_apart else ""
+        text += " " if text and not _touch(text[-1], token[0]) else ""
         places.append((len(text), len(text) + len(token)))
         text += token
     return text, places
+
+
+def _touch(left: str, right: str) -> bool:
+    """Whether words that end and begin with these signs are written without a space between them:
+    those of scripts that have none, and the signs beside them."""
+    if FULL_WIDTH.match(left) or FULL_WIDTH.match(right):
+        return True
+    unspaced = [bool(UNSPACED.match(sign)) for sign in (left, right)]
+    return any(unspaced) and all(
+        is_one or not sign.isalnum() for is_one, sign in zip(unspaced, (left, right), strict=True)
+    )
 
 
 def _spans(value: Any, column: str) -> Iterator[Span]:

@@ -8,12 +8,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_models import backbone
+from tiny_models import MIXED, backbone, merged
 
 from gptasks.data.encoding import IGNORED
 from gptasks.errors import ConfigError, DataError
 from gptasks.task import Prediction, Row
 from gptasks.tasks.token_classification import TokenClassification, _windows
+from gptasks.words import units
 
 TAGS = ["O", "B-CITY", "I-CITY", "B-DAY", "I-DAY"]
 
@@ -53,6 +54,21 @@ def test_words_and_tags_may_be_texts_with_spaces():
 
 def test_the_words_of_scripts_without_spaces_are_joined_without_them():
     assert task().key(row(("在", "北京", "AI", "和", "AI"), ("O",) * 5)) == "在北京 AI 和 AI"
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("他 说 ： “ 去 北京 ” 。 AI ， 好 ！", "他说：“去北京”。AI，好！"),
+        ("我 用 GPT - 2 （ 英文 ）", "我用 GPT - 2（英文）"),
+        ("a ( b ) 北 / 京", "a ( b )北/京"),
+        ("東京 タワー ・ 駅", "東京タワー・駅"),
+    ],
+)
+def test_signs_beside_scripts_without_spaces_have_none_either(words: str, text: str):
+    kind, given = task(), Row({"tokens": words}, "r")
+    assert kind.key(given) == text
+    assert kind._texts(given) == words.split()
 
 
 def test_spans_of_characters_become_tags_of_words():
@@ -135,6 +151,20 @@ def test_the_tag_stands_at_the_last_token_of_its_word():
     assert len(window["input_ids"]) == len("to Köln".encode())  # the tiny tokenizer's are bytes
     assert window["words"] == [1, 7]
     assert window["labels"] == [IGNORED, 0, *[IGNORED] * 5, 1]
+
+
+@pytest.mark.parametrize("text", MIXED)
+def test_every_word_has_a_token_and_a_target_of_its_own(text: str):
+    """Also where the backbone's tokenizer has tokens of several words, such as 北京 and "'t"."""
+    ends = [end for _, end in units(text)]
+    kind, given = task(), marked(text, (*units(text)[0], "DAY"), (*units(text)[-1], "CITY"))
+    tokenizer = kind.tokenizer(merged())
+    (window,) = kind.encode(given, tokenizer)
+    assert len(set(window["words"])) == len(ends)
+    tags = kind.reference(given)
+    assert [TAGS[window["labels"][place]] for place in window["words"]] == tags
+    places = tokenizer.placed(text)[1]
+    assert [places[place][1] for place in window["words"]] == ends  # and it is the word's last
 
 
 def test_a_row_without_tags_has_no_targets():
