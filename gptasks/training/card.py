@@ -156,9 +156,10 @@ def _names(given: Any) -> Iterator[str]:
 
 
 def _use(layout: Layout | None) -> str:
-    if layout is None:
+    pipeline = PIPELINES.get(layout.auto_class) if layout else None
+    if layout is None or pipeline is None:
         return OURS
-    pipeline, example = PIPELINES[layout.auto_class], json.dumps(layout.example, ensure_ascii=False)
+    example = json.dumps(layout.example, ensure_ascii=False)
     return (
         "```python\nfrom transformers import pipeline\n\n"
         f'answer = pipeline("{pipeline}", model="THIS FOLDER OR REPOSITORY")\n'
@@ -195,7 +196,8 @@ def _limits(config: RunConfig, results: Mapping[str, Any]) -> Iterator[str]:
             f"- It always answers with one of {', '.join(f'`{x}`' for x in results['labels'])}, "
             "also where none fits."
         )
-    yield f"- It reads {task.max_length} tokens of a text at most; longer ones are cut."
+    limit = f"{task.max_length} tokens at once"
+    yield f"- It reads {limit}; plain transformers cuts longer texts to that."
     yield "- It carries the biases of its backbone and of its data."
 
 

@@ -88,7 +88,7 @@ def test_a_head_that_plain_transformers_has_not_says_how_to_open_it(data):
 
 
 def test_an_architecture_without_a_plain_class_is_opened_by_gptasks(data, monkeypatch):
-    monkeypatch.setattr("gptasks.saved_model._assembled", lambda *_: None)
+    monkeypatch.setattr("gptasks.saved_model.assembled", lambda *_: None)
     card, _, text = made(data)
     assert card.data.library_name == "gptasks"
     assert "from transformers import pipeline" not in text
@@ -111,3 +111,9 @@ def test_scores_that_are_undefined_and_intervals_that_are_off_are_no_numbers(dat
     assert "| auroc | undefined |" in text
     accuracy = results["metrics"]["test"]["accuracy"]["value"]
     assert f"| accuracy | {accuracy:.4f} |" in text
+
+
+def test_the_example_is_of_a_pair_where_the_task_reads_one(data):
+    _, results, _ = made(data)
+    text = model_card(configured(data, "task.text_pair=label"), results, is_plain=True)
+    assert 'print(answer({"text": "a text", "text_pair": "another"}))' in text
