@@ -36,6 +36,24 @@ def write_reviews(path: Path, rows: int = 240) -> Path:
     return path
 
 
+def write_names(path: Path, rows: int = 60) -> Path:
+    """A CoNLL file of sentences with places and people in them, in several scripts; the names are
+    drawn from a few, each sentence has a number of its own."""
+    generator = random.Random(0)
+    places = (["Köln"], ["New", "York"], ["Bonn"], ["北京"], ["São", "Paulo"])
+    people = (["Ada", "Wu"], ["Émile"], ["Li", "Na"], ["Bob", "😀"])
+    with path.open("w", encoding="utf-8") as file:
+        for n in range(rows):
+            person, place = generator.choice(people), generator.choice(places)
+            parts = [(person, "PER"), (["saw"], ""), (place, "LOC"), (["on", "day", str(n)], "")]
+            for words, label in parts if n % 3 else parts[1:]:
+                for i, word in enumerate(words):
+                    tag = ("I-" if i else "B-") + label if label else "O"
+                    file.write(f"{word}\t{tag}\n")
+            file.write("\n")
+    return path
+
+
 def small(data: Path | str, *more: str) -> list[str]:
     """A command line that trains in about a second, on the same numbers everywhere.
 
