@@ -53,9 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         except SystemExit as error:  # argparse has shown a verb's --help
             return int(error.code or 0)
         except KeyboardInterrupt as stop:
-            again = f"; to go on: {shlex.join(['python', '-m', 'gptasks', *arguments])}"
-            if os.environ.get("RANK", "0") == "0":  # one voice of several processes
-                _say(f"stopped {stop}".rstrip() + (again if verb == "train" else "."))
+            again = f"; to go on: {_again(arguments)}"
+            _say(f"stopped {stop}".rstrip() + (again if verb == "train" else "."))
             return 128 + getattr(stop, "number", signal.SIGINT)
         except BrokenPipeError:  # the reader of our output left, as `| head` does
             _drop_stdout()
@@ -101,8 +100,7 @@ def _own_output() -> Iterator[None]:
     handler.setFormatter(_Plain())
     before = logger.handlers[:], logger.level, logger.propagate
     logger.handlers[:], logger.propagate = [handler], False
-    rank = os.environ.get("RANK", "0")  # one voice of several processes
-    logger.setLevel(logging.INFO if rank == "0" else logging.ERROR)
+    logger.setLevel(logging.INFO if _speaks() else logging.ERROR)
     for stream in (sys.stdout, sys.stderr):  # no text may fail for the terminal's encoding
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -157,8 +155,26 @@ def _plain(text: str) -> str:
     )
 
 
+def _again(arguments: Sequence[str]) -> str:
+    """The command line that was given."""
+    from gptasks.training.processes import launched
+
+    program = ["python"]
+    if launched()[0] > 1:
+        program = ["torchrun", "--nproc-per-node", os.environ.get("LOCAL_WORLD_SIZE", "")]
+    return shlex.join([*program, "-m", "gptasks", *arguments])
+
+
 def _say(line: str) -> None:
-    print(f"gptasks: {line}", file=sys.stderr)
+    if _speaks():
+        print(f"gptasks: {line}", file=sys.stderr)
+
+
+def _speaks() -> bool:
+    """Whether this is the one voice of several processes: what happens, happens in all."""
+    from gptasks.training.processes import launched
+
+    return launched()[1] == 0
 
 
 def _drop_stdout() -> None:

@@ -50,7 +50,7 @@ class TrainingError(GptasksError):
 class NoRoomError(TrainingError):
     """Memory does not hold a batch of so many windows and padded tokens; one can't be halved."""
 
-    def __init__(self, message: str, windows: int, tokens: int) -> None:
+    def __init__(self, message: str, windows: int = 1, tokens: int = 0) -> None:
         super().__init__(message)
         self.windows, self.tokens = windows, tokens
 

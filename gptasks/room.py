@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from gptasks.errors import NoRoomError
 from gptasks.progress import counted
@@ -31,29 +31,19 @@ class Room:
         where memory does not hold a single window.
         """
         while True:
-            made, fault = None, None
             try:
-                made = do(self.tokens)
+                return do(self.tokens)
             except NoRoomError as error:
-                fault = error
-            tokens = self._too_many(fault)
-            if not tokens:
-                return cast(T, made)
-            made, fault = None, None  # a fault's frames hold what memory had no room for
-            _free()
+                if error.windows == 1:
+                    raise
+                tokens = error.tokens
+            _free()  # now that the error is gone, whose frames hold what memory had no room for
             self._go_on_with(tokens // 2)
             logger.warning(
                 "memory does not hold %s tokens at once while %s; going on with %s, to the same "
                 "effect",
                 *(f"{tokens:,}", self.what, f"{self.tokens:,}"),
             )
-
-    def _too_many(self, fault: NoRoomError | None) -> int:
-        """The tokens that memory does not hold, 0 where it does; raises the fault where less of
-        them can't help."""
-        if fault is not None and fault.windows == 1:
-            raise fault
-        return fault.tokens if fault else 0
 
     def _go_on_with(self, tokens: int) -> None:
         self.tokens = tokens

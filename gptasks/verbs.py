@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,8 +36,9 @@ def train(argv: Sequence[str]) -> None:
     """`gptasks task=… [key=value …] [-m]`: train, then show the scores beside the baselines'."""
     from gptasks.config import run_main
     from gptasks.runs import read_results
+    from gptasks.training.processes import launched
 
-    is_main = os.environ.get("RANK", "0") == "0"  # of several processes one speaks
+    is_main = launched()[1] == 0  # of several processes one speaks
 
     def job(config: RunConfig) -> tuple[Sequence[str], Path]:
         from gptasks.training.session import train as carry_out

@@ -1,7 +1,8 @@
 """The processes of one run: this one alone, or those that torchrun started.
 
 Every process computes; the first one alone claims the run folder, writes and tracks. What it
-finds out the others are told, its faults included, so that none waits for one that has ended.
+finds out the others are told, its faults included, so that none waits for one that has ended. A
+fault is raised in all of them, and the command line of the first one tells it.
 """
 
 from __future__ import annotations
@@ -30,14 +31,19 @@ PATIENCE_HOURS = 2.0
 """How long a process waits for the others: the first may be downloading or fitting a head."""
 
 
+def launched() -> tuple[int, int]:
+    """How many processes torchrun started, and which of them this is, counted from 0."""
+    if not all(name in os.environ for name in LAUNCHED):
+        return 1, 0
+    return int(os.environ["WORLD_SIZE"]), int(os.environ["RANK"])
+
+
 class Processes:
     """The processes of one run, and what each of them computes on."""
 
     def __init__(self, options: RunOptions) -> None:
         self.options = options
-        is_launched = all(name in os.environ for name in LAUNCHED)
-        self.count = int(os.environ["WORLD_SIZE"]) if is_launched else 1
-        self.index = int(os.environ["RANK"]) if is_launched else 0
+        self.count, self.index = launched()
 
     @property
     def is_first(self) -> bool:
@@ -71,40 +77,34 @@ class Processes:
     def first(self, do: Callable[[], T]) -> T:
         """What `do` gives in the first process, which alone calls it, in every process.
 
-        A fault there ends all of them, told by the first one alone.
+        A fault there is raised in all of them.
         """
         if self.count == 1:
             return do()
         from accelerate.utils import broadcast_object_list
 
-        told: list[Any] = [None]
-        error = None
-        if self.is_first:
-            made = _attempt(do)
-            error = made.error if isinstance(made, _Fault) else None
-            told = [(None if isinstance(made, _Fault) else made, _exit_code(error))]
         assert self.accelerator is not None  # joins the processes
+        made = _attempt(do) if self.is_first else None
+        told: list[Any] = [made.told() if isinstance(made, _Fault) else made]
         broadcast_object_list(told)
-        result, code = told[0]
-        _leave(error, code)
-        return result
+        return _given(made if isinstance(made, _Fault) else told[0])
 
     def every(self, do: Callable[[], T]) -> T:
-        """What `do` gives in this process; all of them call it, and a fault in one ends all.
+        """What `do` gives in this process; all of them call it, and a fault in one, the first one
+        of several, is raised in all.
 
-        `do` must not wait for other processes. A fault of several is told once.
+        `do` must not wait for other processes.
         """
         if self.count == 1:
             return do()
         made = _attempt(do)
-        error = made.error if isinstance(made, _Fault) else None
-        codes = self.gathered([_exit_code(error)])
-        speaker = next((i for i, code in enumerate(codes) if code is not None), None)
-        if speaker is not None:
-            is_own = self.index == speaker or not isinstance(error, GptasksError)
-            _leave(error if is_own else None, codes[speaker])
-        assert not isinstance(made, _Fault)  # it has left by its exit code
-        return made
+        own = made if isinstance(made, _Fault) else None
+        (faults,) = self.sum(own is not None)
+        if faults:
+            told = self.gathered([own.told() if own else None])
+            # A bug is raised where it is, so that its own traceback tells of it.
+            _given(own if own and own.is_bug else next(fault for fault in told if fault))
+        return _given(made)
 
     def gathered(self, items: list[Any]) -> list[Any]:
         """The items of all processes, in the processes' order."""
@@ -154,6 +154,19 @@ class _Fault:
 
     error: Exception
 
+    @property
+    def is_bug(self) -> bool:
+        """Whether it is no fault of input or surroundings."""
+        return not isinstance(self.error, GptasksError)
+
+    def told(self) -> _Fault:
+        """The fault as other processes get it; a bug is told where it is, by its traceback."""
+        if not self.is_bug:
+            return self
+        silent = GptasksError("")
+        silent.exit_code = 1
+        return _Fault(silent)
+
 
 def _attempt(do: Callable[[], T]) -> T | _Fault:
     try:
@@ -162,15 +175,8 @@ def _attempt(do: Callable[[], T]) -> T | _Fault:
         return _Fault(error)
 
 
-def _exit_code(error: Exception | None) -> int | None:
-    return None if error is None else getattr(error, "exit_code", 1)
-
-
-def _leave(error: Exception | None, exit_code: int | None) -> None:
-    """Raise this process' own error, or one without words where another process tells it."""
-    if error is not None:
-        raise error
-    if exit_code is not None:
-        silent = GptasksError("")
-        silent.exit_code = exit_code
-        raise silent
+def _given(made: T | _Fault) -> T:
+    """What was made; raises what kept it from being made."""
+    if isinstance(made, _Fault):
+        raise made.error
+    return made

@@ -7,11 +7,14 @@ step, and a run that goes on from an earlier one cuts everything as it was cut b
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import TypeVar
 
-from gptasks.errors import NoRoomError
 from gptasks.room import Room
 from gptasks.training.checkpoint import Checkpoint, Checkpoints
 from gptasks.training.processes import Processes
+
+T = TypeVar("T")
 
 KEPT = "memory"
 """The checkpoint that holds the numbers."""
@@ -62,14 +65,10 @@ class _Kept(Room):
         super().__init__(tokens, what)
         self.rooms, self.step = rooms, step
 
-    def _too_many(self, fault: NoRoomError | None) -> int:
-        """Where memory ran out in one process, all of them begin anew."""
-        processes = self.rooms.processes
-        (short,) = processes.sum(fault is not None)
-        if not short:
-            return 0
-        own = processes.every(lambda: super(_Kept, self)._too_many(fault))
-        return min(tokens for tokens in processes.gathered([own]) if tokens)
+    def fit(self, do: Callable[[int], T]) -> T:
+        """Where memory runs out in one process, all of them begin anew."""
+        every = self.rooms.processes.every
+        return super().fit(lambda size: every(lambda: do(size)))
 
     def _go_on_with(self, tokens: int) -> None:
         super()._go_on_with(tokens)

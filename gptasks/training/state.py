@@ -47,3 +47,6 @@ class State:
 
     seconds: float = 0.0
     """Time taken."""
+
+    processes: int = 1
+    """Processes that shared a step's batches."""

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from gptasks.data.batching import collate, parts
 from gptasks.data.encoding import Window
-from gptasks.errors import TrainingError
+from gptasks.errors import TrainingError, listing
 from gptasks.options import TrainerOptions
 from gptasks.progress import Progress
 from gptasks.room import holding
@@ -106,7 +106,7 @@ class _Loop:
             self.processes.count,
             self.processes.index,
         )
-        self.state = State()
+        self.state = State(processes=self.processes.count)
         self.saved_best = 0
         self.named = {n: p for n, p in model.named_parameters() if p.requires_grad}
         self.processes.share([parameter.data for parameter in self.named.values()])
@@ -274,19 +274,18 @@ class _Loop:
 
     def _restore(self) -> None:
         """Go on from the newest checkpoint whose best state is there too, if any."""
-        for last in self.trainer.checkpoints.versions(LAST):
-            state = State(**last.state)
-            has_best = state.best is None or self._best(state) is not None
-            if has_best and self._fits(last):
-                break
-            logger.warning(
-                "the checkpoint of step %d is of another model, or its best state is missing",
-                state.step,
+        last = self._newest()
+        found = self.processes.gathered([last.state["step"] if last else 0])
+        if len(set(found)) > 1:
+            raise TrainingError(
+                f"the processes find checkpoints of different steps ({listing(found)}): the run "
+                "folder must be on a disk that they share."
             )
-        else:
+        if last is None:
             self.trainer.history.rewind(0)
             return
-        self.state, self.saved_best = state, state.best_step
+        self.state = state = State(**last.state)
+        self.saved_best = state.best_step
         for name, parameter in self.named.items():
             parameter.data.copy_(last.tensors[f"model.{name}"])
         for key, tensor in last.tensors.items():
@@ -297,8 +296,23 @@ class _Loop:
         self.trainer.history.rewind(state.mark)
         logger.info("going on from step %d", state.step)
 
+    def _newest(self) -> Checkpoint | None:
+        for last in self.trainer.checkpoints.versions(LAST):
+            state = State(**last.state)
+            has_best = state.best is None or self._best(state) is not None
+            if has_best and self._fits(last):
+                return last
+            logger.warning(
+                "the checkpoint of step %d is of another model or number of processes, or its "
+                "best state is missing; it is not used",
+                state.step,
+            )
+        return None
+
     def _fits(self, last: Checkpoint) -> bool:
-        """Whether a checkpoint is of this model."""
+        """Whether a checkpoint is of this model, and its steps of as many processes' batches."""
+        if last.state["processes"] != self.processes.count:
+            return False
         held = {key.removeprefix("model."): t.shape for key, t in last.tensors.items()}
         return all(held.get(name) == parameter.shape for name, parameter in self.named.items())
 
@@ -307,11 +321,15 @@ class _Loop:
 
     def _load_best(self) -> None:
         check_best(self.state.best, self.trainer.select)
+        best = self.processes.every(self._read_best)
+        for name, parameter in self.named.items():
+            parameter.data.copy_(best.tensors[name])
+
+    def _read_best(self) -> Checkpoint:
         best = self._best(self.state)
         if best is None:
             raise TrainingError(
                 f"the best state, of step {self.state.best_step}, can't be read back; "
                 "repeat the command to make it again."
             )
-        for name, parameter in self.named.items():
-            parameter.data.copy_(best.tensors[name])
+        return best

@@ -79,6 +79,7 @@ def trainer(folder: Path, *, scores=None, seed=0, loss=loss, higher=True, **opti
     usual = {"batch_tokens": 10, "learning_rate": 0.1, "warmup": 0.0, "epochs": 1.0}
     given_options = TrainerOptions(**{**usual, **options})
     processes = Processes(RunOptions(device="cpu", precision="fp32"))
+    folder.mkdir(exist_ok=True)
     checkpoints = Checkpoints(folder / "checkpoints")
     return Trainer(
         options=given_options,
@@ -528,3 +529,23 @@ def test_a_metric_that_becomes_a_number_later_selects_from_then_on(tmp_path):
     facts = made.fit(Reader(), windows(), windows())
     assert facts["best"] == {"score": 0.2}
     assert facts["best_step"] == facts["steps"] // 3
+
+
+# -- going on -----------------------------------------------------------------------------
+
+
+def test_a_checkpoint_of_two_processes_is_not_gone_on_from_by_one(tmp_path, caplog):
+    made = trainer(tmp_path, epochs=2.0)
+    steps = made.fit(Reader(), windows(), windows())["steps"]
+    (last, *_) = made.checkpoints.versions("last")
+    of_two = dataclasses.replace(last, state={**last.state, "processes": 2})
+    for _ in range(2):
+        made.checkpoints.save("last", of_two)
+    again = trainer(tmp_path, epochs=2.0)
+    assert again.fit(Reader(), windows(), windows())["steps"] == steps
+    line = (
+        f"the checkpoint of step {steps} is of another model or number of processes, or its "
+        "best state is missing; it is not used"
+    )
+    assert caplog.text.count(line) == 2
+    assert list(again.history.of("train/loss")) == list(range(1, steps + 1))
