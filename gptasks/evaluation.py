@@ -181,7 +181,7 @@ def write_predictions(
 ) -> None:
     """One JSON object a row: id, input, prediction, reference, scores, and details where there are
     any; a score that is no number is null."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)
     temporary = path.with_suffix(".part")
     # Half a surrogate pair, which UTF-8 has no bytes for, becomes JSON's own escape of it.
     with temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:

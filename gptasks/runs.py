@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import json
 import logging
 import os
@@ -141,6 +142,9 @@ class RunFolder:
                 "or choose another run=DIR."
             ) from error
         except (OSError, ValueError) as error:  # ValueError: a path with a null character
+            if isinstance(error, OSError) and (self.path / CONFIG).exists():
+                with writing(self.path):
+                    raise
             reason = getattr(error, "strerror", None) or error
             raise RunError(
                 f"run folder {self.path} can't be made ({reason}); choose another run=DIR."
@@ -233,9 +237,14 @@ def writing(path: Path) -> Iterator[None]:
         if not isinstance(error, OSError) and "os error" not in str(error):
             raise
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        fault = RunError(
-            f"{path} can't be written: {reason}. Make room, then repeat the command to go on."
-        )
+        number = getattr(error, "errno", None)
+        if number == errno.ENOENT:
+            then = "Its folder was removed meanwhile; repeat the command to begin anew."
+        elif number in (errno.EROFS, errno.EACCES, errno.EPERM):
+            then = "Let gptasks write there, then repeat the command to go on."
+        else:
+            then = "Make room, then repeat the command to go on."
+        fault = RunError(f"{path} can't be written: {reason}. {then}")
         fault.exit_code = 1
         raise fault from error
 

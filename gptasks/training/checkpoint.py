@@ -55,7 +55,8 @@ class Checkpoints:
         part = self.folder / f".{name}.part"
         with writing(place):
             shutil.rmtree(part, ignore_errors=True)  # of a run that was killed while writing
-            part.mkdir(parents=True)
+            self.folder.mkdir(exist_ok=True)  # but not the run folder: it was there before
+            part.mkdir()
             try:
                 self._write(part, checkpoint)
                 if place.exists():

@@ -155,6 +155,7 @@ class _Session:
 
         def save() -> None:
             with writing(self.folder.model):
+                self.folder.model.mkdir(exist_ok=True)  # but not a run folder that was removed
                 save_model(self.folder.model, self.task, fitted.backbone, fitted.head)
                 if fitted.save_adapter is not None:
                     fitted.save_adapter(self.folder.adapter)

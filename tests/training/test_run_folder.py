@@ -1,14 +1,19 @@
+import re
 import resource
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from small_runs import configured, run, small
+from small_runs import configured, remains, run, small
 
 from gptasks import cli
 from gptasks.config import compose
 from gptasks.errors import DataError, RunError
-from gptasks.runs import RunFolder
+from gptasks.runs import HistoryFile, RunFolder
+from gptasks.training import session, trainer
+from gptasks.training.checkpoint import Checkpoints
 from gptasks.training.session import train
 
 
@@ -97,6 +102,92 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(kilobyte
     assert "File too large" in last
     assert "ake room, then repeat the command" in last
     assert cli.main(small(data, "run=r")) == 0
+
+
+DISK = """
+import shutil, subprocess, sys
+from pathlib import Path
+from gptasks import cli
+
+def mount(*options):
+    subprocess.run(["mount", "-t", "tmpfs", "-o", *options, "tmpfs", "disk"], check=True)
+
+def run():
+    print("exit code", cli.main([*sys.argv[1:], "run=disk/r"]), file=sys.stderr)
+
+Path("disk").mkdir()
+mount("size=256k")
+run()
+mount("remount,ro,size=256k")
+run()
+mount("remount,rw,size=64m")
+run()
+shutil.copytree("disk/r", "r")
+"""
+"""A disk without room for the third checkpoint, then a read-only one, then one with room."""
+
+
+def test_a_full_disk_and_a_read_only_one_leave_the_last_good_state(data, tmp_path):
+    alone = ["unshare", "--mount", "--map-root-user"]
+    if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this system lets nobody mount a disk of its own")
+    overrides = small(data, "trainer.epochs=3", "trainer.batch_tokens=256", "strategy.dropout=0.1")
+    (tmp_path / "disk.py").write_text(DISK)
+    done = subprocess.run(
+        [*alone, sys.executable, str(tmp_path / "disk.py"), *overrides],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert re.findall("^exit code (.)$", done.stderr, re.MULTILINE) == ["1", "1", "0"], done.stderr
+    full, locked = re.findall("^gptasks: (.*)$", done.stderr, re.MULTILINE)
+    assert re.fullmatch(
+        r"disk/r/checkpoints/\S+ can't be written: .*No space left on device.*\. Make room, then "
+        r"repeat the command to go on\.",
+        full,
+    )
+    assert locked == (
+        "disk/r can't be written: Read-only file system. Let gptasks write there, then repeat the "
+        "command to go on."
+    )
+    (step,) = re.findall("going on from step (.*)", done.stderr)
+    assert int(step) > 0
+    found, expected = remains(Path("r")), remains(run(data, *overrides[7:], "run=whole"))
+    for left in (found, expected):
+        del left["results"]["command"]  # which names the folder
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "call"),
+    [
+        (HistoryFile, "append", 3),
+        (Checkpoints, "save", 3),
+        (trainer._Loop, "_step", 2),
+        (session, "load_splits", 1),
+        (session, "write_predictions", 1),
+        (session, "full_scores", 3),
+        (RunFolder, "write_results", 1),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_folder_removed_meanwhile_is_one_line_and_not_made_again(
+    owner, name, call, data, capsys, monkeypatch
+):
+    real, count = getattr(owner, name), 0
+
+    def counted(*arguments, **named):
+        nonlocal count
+        count += 1
+        if count == call:
+            shutil.rmtree("r")
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(owner, name, counted)
+    assert cli.main(small(data, "run=r")) == 1
+    (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("gptasks: ")]
+    assert line.startswith("gptasks: r")
+    assert line.endswith("Its folder was removed meanwhile; repeat the command to begin anew.")
+    assert not Path("r").exists()
 
 
 def test_a_finished_run_is_not_shown_for_rows_that_changed_since(data):
