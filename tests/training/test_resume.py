@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -353,3 +354,26 @@ def test_a_killed_run_goes_on_bit_for_bit(data, tmp_path):
     left = {name: remains(next((tmp_path / name / "runs").iterdir())) for name, *_ in ended}
     for name, found in left.items():
         assert found == left["whole"], name
+
+
+def test_runs_killed_at_random_go_on_bit_for_bit(tmp_path):
+    """kill -9 at random moments, half of them while a checkpoint is written."""
+    script = Path(__file__).parents[2] / "benchmarks" / "kill_and_resume.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--kills", "20", "--folder", str(tmp_path / "kills")],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = done.stdout.splitlines()
+    assert told[-1] == (
+        "weights, predictions, metrics and history: bit for bit those of runs never killed"
+    )
+    assert re.search(r"^20 kills in \d+ runs of 3 kinds$", done.stdout, re.MULTILINE), told
+    (halves,) = re.findall(r"^ +(\d+)  half a checkpoint$", done.stdout, re.MULTILINE)
+    assert int(halves) >= 3
+    (epochs,) = re.findall(r"early stopping: \d+ steps, ([\d.]+) epochs", done.stdout)
+    assert float(epochs) < 20  # it was stopped early
