@@ -22,7 +22,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 TREES = {"gptasks": "gptasks", "conf": "gptasks/conf", "plugins": "gptasks_plugins"}
 """Folders of the source tree, and where they lie in the wheel."""
 
-TASKS = {"sentiment", "sentiment_zh", "sequence_classification"}
+TASKS = {
+    "ner", "ner_zh", "sentiment", "sentiment_zh", "sequence_classification", "token_classification",
+}  # fmt: skip
 
 
 @dataclass

@@ -389,7 +389,8 @@ def test_tasks_lists_what_can_be_learnt() -> None:
     head, *rows = done.out.splitlines()
     assert head.split() == ["task", "kind", "from", "what", "it", "is"]
     assert {row.split()[0] for row in rows} >= {
-        "sentiment", "sentiment_zh", "sequence_classification",
+        "ner", "ner_zh", "sentiment", "sentiment_zh", "sequence_classification",
+        "token_classification",
     }  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Named entities in tweets: a data set of a known kind, so a YAML file and no code."""
