@@ -60,7 +60,9 @@ def evaluate(argv: Sequence[str]) -> None:
         "evaluate", "Score a finished run's model on its own test split, or on a file with labels."
     )
     parser.add_argument("run", metavar="RUN", help="run folder")
-    parser.add_argument("--data", metavar="FILE", help="csv, tsv, json, jsonl or parquet; also .gz")
+    parser.add_argument(
+        "--data", metavar="FILE", help="csv, tsv, json, jsonl, parquet or conll; also .gz"
+    )
     parser.add_argument("--output", metavar="FILE", help="write the predictions there, as jsonl")
     parser.add_argument("--force", action="store_true", help="replace the --output file")
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")

@@ -313,7 +313,8 @@ class TokenClassification(Task):
         if row.get(self.spans) is None:
             raise DataError(
                 f"column '{self.spans}' is not there{suggest(self.spans, row)} (it has: "
-                f"{listing(row)}); set task.spans=COLUMN"
+                f"{listing(row)}); set task.spans=COLUMN, or task.data.format=conll where each "
+                "line is a word with its tag"
             )
         text, places = self._words(row)
         starts = {start: n for n, (start, _) in enumerate(places)}

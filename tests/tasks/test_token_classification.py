@@ -101,7 +101,8 @@ def test_spaces_at_the_ends_of_a_span_do_not_count():
         (Row({"tokens": ["a"], "tag": ["O"]}, "r"), r"^column 'tags' is not there; did you mean"),
         (Row({"words": ["a"]}, "r"), r"^neither column 'tokens' nor column 'text' is there"),
         (marked("  "), r"^column 'text' has no words$"),
-        (Row({"text": "a"}, "r"), r"^column 'spans' is not there .*; set task\.spans=COLUMN$"),
+        (Row({"text": "a"}, "r"), r"^column 'spans' is not there .*; set task\.spans=COLUMN, or "
+         r"task\.data\.format=conll where each line is a word with its tag$"),
         (marked("to Bonn", (3, 8, "CITY")), r"CITY from 3 to 8 is not within the 7 characters"),
         (marked("to Bonn", (3, 5, "CITY")), r"CITY from 3 to 5, 'Bo', does not begin and end with"),
         (marked("to Bonn", (3, 3, "CITY")), r"CITY from 3 to 3 is not within"),
