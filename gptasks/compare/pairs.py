@@ -34,7 +34,7 @@ most of these that takes seconds."""
 ALL_UP_TO = 6
 """Systems in a column of which `auto` tests all pairs."""
 
-TESTED_UP_TO = 100
+TESTED_UP_TO = 50
 """Runs among which `auto` tests at all, since it reads all their predictions."""
 
 Pair = tuple[Cell, Cell]

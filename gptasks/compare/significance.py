@@ -24,7 +24,7 @@ POWER = 0.8
 BOOTSTRAP, RANDOMISATIONS = 1000, 10_000
 """Draws of the two tests: as many as sacrebleu makes of each."""
 
-_ELEMENTS = 2**20  # Swaps held at a time: 8 MiB, and 32 MiB of weights made of them.
+_ELEMENTS = 2**17  # Swaps held at a time: 1 MiB. With more, the weights leave the cache: slower.
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -67,13 +67,13 @@ def randomisation_p(
     the systems change places there; weights of 0 and 1 make the two mixtures of the 2n rows. So
     the metric need not be a mean over rows. All keys see the same draws.
     """
-    whole = np.concatenate([np.ones((n, 1)), np.zeros((n, 1))])
-    observed = {key: float(_difference(found, whole)[0]) for key, found in measures.items()}
+    sides = _mixtures(np.zeros((n, 1)))
+    observed = {key: float(_difference(found, *sides)[0]) for key, found in measures.items()}
     reached = dict.fromkeys(measures, 0)
     for swapped in _swaps(n, resamples, seed):
-        first = np.concatenate([1 - swapped, swapped])  # (2n, R)
+        sides = _mixtures(swapped)
         for key, found in measures.items():
-            reached[key] += _reaches(_difference(found, first), observed[key])
+            reached[key] += _reaches(_difference(found, *sides), observed[key])
     return {key: _share(count, resamples) for key, count in reached.items()}
 
 
@@ -144,9 +144,14 @@ def rows_needed(effect: float | None) -> int | None:
     return math.ceil((z / effect) ** 2)
 
 
-def _difference(measures: Sequence[Measure], first: np.ndarray) -> np.ndarray:
-    """What the rows with these weights (2n, R) reach, less what all others do: (R,)."""
-    second = 1 - first
+def _mixtures(swapped: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The weights, (2n, R) each, of the two systems that swaps (n, R) make of two."""
+    kept = 1 - swapped
+    return np.concatenate([kept, swapped]), np.concatenate([swapped, kept])
+
+
+def _difference(measures: Sequence[Measure], first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """What the rows reach with the one weights less what they reach with the others: (R,)."""
     found = [measure(first) - measure(second) for measure in measures]
     return np.sum(found, axis=0) / len(found)
 

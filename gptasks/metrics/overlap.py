@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -44,9 +45,6 @@ class _Rouge(Metric):
         self, predictions: Sequence[Any], references: Sequence[Any], **given: Any
     ) -> Measure:
         """predictions, references: n texts."""
-        from rouge_score.rouge_scorer import RougeScorer
-
-        scorer = RougeScorer([self.name], tokenizer=_Tokenizer())
         values = np.empty(len(references))
         for row, (predicted, expected) in enumerate(zip(predictions, references, strict=True)):
             for column, text in (("prediction", predicted), ("reference", expected)):
@@ -55,7 +53,7 @@ class _Rouge(Metric):
                         f"row {row} (from 0): metric '{self.name}' compares texts; the {column} "
                         f"is {text!r}"
                     )
-            values[row] = scorer.score(expected, predicted)[self.name].fmeasure
+            values[row] = _f_measure(self.name, expected, predicted)
         total = group_sums(np.zeros(len(values), dtype=np.int64), 1, values)
         return lambda weights: total(weights)[0] / weights.sum(axis=0)
 
@@ -104,6 +102,19 @@ class RougeLsum(_Rouge):
     def settings(self, **given: Any) -> tuple[str, ...]:
         """The same, and where sentences end."""
         return (*super().settings(), "sentences:lines")
+
+
+@lru_cache(maxsize=2**16)
+def _f_measure(name: str, expected: str, predicted: str) -> float:
+    """One row's. Kept, since tests of many pairs prepare a system's rows once for each pair."""
+    return _scorer(name).score(expected, predicted)[name].fmeasure
+
+
+@cache
+def _scorer(name: str) -> Any:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    return RougeScorer([name], tokenizer=_Tokenizer())
 
 
 class _Tokenizer:
