@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from gptasks.compare.model import Broken, RunRecord
-from gptasks.errors import DataError, GptasksError, RunError, suggest
+from gptasks.errors import GptasksError, RunError, suggest
 from gptasks.metrics import Score
 from gptasks.runs import CONFIG, RESULTS, RunFolder, flat, read_run
+from gptasks.shape import EVERY, misfit
 from gptasks.task import Prediction
 
 
@@ -61,45 +62,37 @@ def _folders(path: Path) -> Iterator[Path]:
 
 def _record(folder: Path) -> RunRecord:
     config, results = read_run(folder)
-    try:
-        return RunRecord(
-            path=str(folder),
-            task=_text(results["task"]),
-            kind=_text(results.get("kind", "")),
-            backbone=_text(results["backbone"]),
-            strategy=_text(results["strategy"]),
-            seed=int(results["seed"]),
-            select=_text(results.get("select", "")),
-            labels=tuple(results["labels"]),
-            scores={name: _scores(found) for name, found in results["metrics"].items()},
-            baselines={name: _scores(found) for name, found in results["baselines"].items()},
-            data={
-                name: {"n": int(split["n"]), "sha256": _text(split["sha256"])}
-                for name, split in results["data"].items()
-            },
-            truncation={
-                name: {key: float(value) for key, value in ledger.items()}
-                for name, ledger in results.get("truncation", {}).items()
-            },
-            settings=flat(config),
-            command=_text(results.get("command", "")),
-        )
-    except DataError as error:
-        raise RunError(f"{folder / RESULTS}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RunError(
-            f"{folder / RESULTS} is not as gptasks wrote it ({type(error).__name__}: {error})."
-        ) from error
+    shape = {key: value for key, value in _MORE.items() if key in results}
+    fault = misfit(results, shape)
+    if fault:
+        raise RunError(f"{folder / RESULTS} is damaged: {fault}.")
+    return RunRecord(
+        path=str(folder),
+        task=results["task"],
+        kind=results.get("kind", ""),
+        backbone=results["backbone"],
+        strategy=results["strategy"],
+        seed=results["seed"],
+        select=results.get("select", ""),
+        labels=tuple(results["labels"]),
+        scores={name: _scores(found) for name, found in results["metrics"].items()},
+        baselines={name: _scores(found) for name, found in results["baselines"].items()},
+        data={
+            name: {"n": split["n"], "sha256": split["sha256"]}
+            for name, split in results["data"].items()
+        },
+        truncation=results.get("truncation", {}),
+        settings=flat(config),
+        command=results.get("command", ""),
+    )
+
+
+_MORE = {"kind": str, "select": str, "command": str, "truncation": {"test": {EVERY: float}}}
+"""What is read of results.json here alone, and its shape."""
 
 
 def _scores(found: Mapping[str, Any]) -> dict[str, Score]:
     return {name: Score.from_json(score) for name, score in found.items()}
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value
 
 
 @dataclass(frozen=True)

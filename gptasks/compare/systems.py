@@ -346,7 +346,7 @@ def _data(rows: Mapping[str, Any]) -> str:
 
 def _cut(run: RunRecord) -> tuple[float, float]:
     ledger = run.truncation.get("test", {})
-    return ledger.get("rows_cut", 0), ledger.get("tokens_lost", 0)
+    return ledger.get("rows_cut") or 0, ledger.get("tokens_lost") or 0
 
 
 def _is_cut_alike(run: RunRecord, standard: RunRecord) -> bool:
@@ -354,7 +354,7 @@ def _is_cut_alike(run: RunRecord, standard: RunRecord) -> bool:
         return _cut(run) == _cut(standard)
     here, there = (one.truncation.get("test", {}) for one in (run, standard))
     return all(
-        abs(here.get(share, 0) - there.get(share, 0)) <= TRUNCATION
+        abs((here.get(share) or 0) - (there.get(share) or 0)) <= TRUNCATION
         for share in ("share_of_rows_cut", "share_of_tokens_lost")
     )
 

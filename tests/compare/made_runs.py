@@ -96,10 +96,14 @@ def made_run(
             )
             for name, simple in (baselines or {}).items()
         },
-        "timing": {},
+        "timing": {"precision": "fp32"},
         "truncation": {"test": ledger},
         "labels": list(labels),
-        "data": {"train": {"n": 9, "sha256": "a" * 64}, "test": split},
+        "data": {
+            "train": {"n": 9, "sha256": "a" * 64},
+            "validation": {"n": 3, "sha256": "c" * 64},
+            "test": split,
+        },
         "command": f"python -m gptasks task={task}",
         **(more or {}),
     }
