@@ -58,7 +58,7 @@ class Backbone:
     @property
     def context(self) -> int:
         """Most tokens the decoder can read at once."""
-        return int(getattr(self.model.config, "max_position_embeddings", 0) or 10**9)
+        return context_of(self.model.config)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -254,6 +254,11 @@ class Backbone:
             model.config.layer_types = list(types[start:stop])
         setattr(model, self._layers_name, nn.ModuleList(self._layers[start:stop]))
         return model
+
+
+def context_of(config: Any) -> int:
+    """Most tokens that a decoder of this configuration can read at once."""
+    return int(getattr(config, "max_position_embeddings", 0) or 10**9)
 
 
 class _NoPositions(nn.Module):

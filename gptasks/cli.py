@@ -23,6 +23,7 @@ VERBS = (
     "predict",
     "compare",
     "export",
+    "data",
     "tasks",
     "plugins",
     "cache",

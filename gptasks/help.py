@@ -22,6 +22,7 @@ gptasks fine-tunes one GPT for many tasks.
   gptasks evaluate RUN [--data FILE]         score a run again, or on other data
   gptasks compare RUN … [--by KEY,…]         scores of runs beside each other, tested
   gptasks export RUN DIR [--adapter]         the model by itself, to be given away
+  gptasks data task=NAME [--row N]           what the model will see of the data
   gptasks tasks                              what task= can be
   gptasks plugins list                       what is installed, and what is broken
   gptasks cache list | clean [NAME …]        downloads and converted backbones

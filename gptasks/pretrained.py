@@ -17,10 +17,11 @@ from gptasks.errors import BackboneError, GptasksError, listing, suggest
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from gptasks.backbone import Backbone
     from gptasks.options import BackboneOptions
+    from gptasks.tokenizer import Tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,24 @@ def load_backbone(
     with quiet_transformers():
         backbone.check()
     return backbone
+
+
+def load_tokenizer(options: BackboneOptions, name: str) -> tuple[Tokenizer, int]:
+    """The tokenizer of the backbone that `options` describe, and how many tokens the backbone can
+    read at once. Its weights stay closed, and a hub is not asked for them.
+
+    Raises as `load_backbone` does.
+    """
+    from gptasks.backbone import context_of
+    from gptasks.tokenizer import Tokenizer
+
+    with quiet_transformers():
+        if options.source == "random":
+            tokenizer, config = _random_reading(options)
+        else:
+            tokenizer, config = _open_reading(locate(options, name)[0], options, name)
+    context = context_of(config.get_text_config())
+    return Tokenizer.prepared(tokenizer).without_words(), context
 
 
 @contextlib.contextmanager
@@ -217,20 +236,11 @@ def _open(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, bool]:
     """The model, as a language model where its architecture is one; its tokenizer; and whether the
     map from its states to words came with it."""
-    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModel, AutoModelForCausalLM
 
-    common: dict[str, Any] = {"trust_remote_code": options.trust_remote_code}
-    if options.source == "hub":
-        common["revision"] = options.revision
-    else:
-        common["local_files_only"] = True
-    if options.trust_remote_code:
-        warn_of_code(f"backbone {name}")
-    try:
-        what = f"the tokenizer of backbone {place}"
-        tokenizer = AutoTokenizer.from_pretrained(place, **common)
-        what = f"backbone {place}"
-        config = AutoConfig.from_pretrained(place, **common)
+    tokenizer, config = _open_reading(place, options, name)
+    what = f"backbone {place}"
+    with _explained(what, place, options, name):
         is_language_model = type(
             config
         ) in AutoModelForCausalLM._model_mapping or "AutoModelForCausalLM" in getattr(
@@ -243,8 +253,49 @@ def _open(
             use_safetensors=True,
             ignore_mismatched_sizes=True,  # reported below, by name
             output_loading_info=True,
-            **common,
+            **_asked(options),
         )
+    # A model saved for another task comes without the map to words, which only some tasks need.
+    prefix = f"{model.base_model_prefix}." if is_language_model else ""
+    missing = {name for name in report["missing_keys"] if name.startswith(prefix)}
+    check_loaded({**report, "missing_keys": missing}, what, BackboneError)
+    if getattr(model.config, "auto_map", None) and not options.trust_remote_code:
+        logger.info(
+            "backbone %s: Python code that comes with it is not run; transformers' own %s is taken",
+            name,
+            type(model).__name__,
+        )
+    return model, tokenizer, is_language_model and len(missing) == len(report["missing_keys"])
+
+
+def _open_reading(
+    place: str, options: BackboneOptions, name: str
+) -> tuple[PreTrainedTokenizerBase, PretrainedConfig]:
+    """How a backbone reads: its tokenizer, and its configuration."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    if options.trust_remote_code:
+        warn_of_code(f"backbone {name}")
+    with _explained(f"the tokenizer of backbone {place}", place, options, name):
+        tokenizer = AutoTokenizer.from_pretrained(place, **_asked(options))
+    with _explained(f"backbone {place}", place, options, name):
+        config = AutoConfig.from_pretrained(place, **_asked(options))
+    return tokenizer, config
+
+
+def _asked(options: BackboneOptions) -> dict[str, Any]:
+    """What every call of transformers that opens a backbone is told."""
+    common: dict[str, Any] = {"trust_remote_code": options.trust_remote_code}
+    if options.source == "hub":
+        return {**common, "revision": options.revision}
+    return {**common, "local_files_only": True}
+
+
+@contextlib.contextmanager
+def _explained(what: str, place: str, options: BackboneOptions, name: str) -> Iterator[None]:
+    """Raise BackboneError in one line for whatever transformers raises while it opens `what`."""
+    try:
+        yield
     except Exception as error:  # an unknown architecture, a broken safetensors file, bad JSON
         if options.source == "hub" and isinstance(error, OSError):
             wanted = place + (f"@{options.revision}" if options.revision else "")
@@ -262,17 +313,6 @@ def _open(
             ) from error
         fault = first_line(error).rstrip(" .:")
         raise BackboneError(f"{what} can't be opened: {fault}.") from error
-    # A model saved for another task comes without the map to words, which only some tasks need.
-    prefix = f"{model.base_model_prefix}." if is_language_model else ""
-    missing = {name for name in report["missing_keys"] if name.startswith(prefix)}
-    check_loaded({**report, "missing_keys": missing}, what, BackboneError)
-    if getattr(model.config, "auto_map", None) and not options.trust_remote_code:
-        logger.info(
-            "backbone %s: Python code that comes with it is not run; transformers' own %s is taken",
-            name,
-            type(model).__name__,
-        )
-    return model, tokenizer, is_language_model and len(missing) == len(report["missing_keys"])
 
 
 def warn_of_code(what: str) -> None:
@@ -307,29 +347,9 @@ def _random(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, str]:
     """A small decoder with random weights over bytes, for trying things out offline."""
     import torch
-    from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig
+    from transformers import AutoModelForCausalLM
 
-    tokenizer = _byte_tokenizer(with_pad=options.shape == "llama")
-    shared: dict[str, Any] = {
-        "vocab_size": len(tokenizer),
-        "bos_token_id": tokenizer.eos_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-    }
-    config: GPT2Config | LlamaConfig
-    if options.shape == "gpt2":
-        config = GPT2Config(n_positions=512, n_embd=32, n_layer=4, n_head=4, **shared)
-    else:
-        config = LlamaConfig(
-            hidden_size=32,
-            intermediate_size=64,
-            num_hidden_layers=4,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            max_position_embeddings=512,
-            pad_token_id=tokenizer.eos_token_id,
-            tie_word_embeddings=True,
-            **shared,
-        )
+    tokenizer, config = _random_reading(options)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         model = AutoModelForCausalLM.from_config(config)
@@ -338,6 +358,33 @@ def _random(
                 if parameter.dim() > 1:
                     parameter.mul_(5.0)
     return model, tokenizer, f"random {options.shape}, seed {options.seed}"
+
+
+def _random_reading(
+    options: BackboneOptions,
+) -> tuple[PreTrainedTokenizerBase, PretrainedConfig]:
+    """Its tokenizer, and its configuration."""
+    from transformers import GPT2Config, LlamaConfig
+
+    tokenizer = _byte_tokenizer(with_pad=options.shape == "llama")
+    shared: dict[str, Any] = {
+        "vocab_size": len(tokenizer),
+        "bos_token_id": tokenizer.eos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+    }
+    if options.shape == "gpt2":
+        return tokenizer, GPT2Config(n_positions=512, n_embd=32, n_layer=4, n_head=4, **shared)
+    return tokenizer, LlamaConfig(
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        pad_token_id=tokenizer.eos_token_id,
+        tie_word_embeddings=True,
+        **shared,
+    )
 
 
 def _byte_tokenizer(*, with_pad: bool) -> PreTrainedTokenizerBase:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +57,10 @@ def sweep_table(runs: Sequence[tuple[Sequence[str], Path, Mapping[str, Any]]]) -
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Rows of cells, aligned on the left."""
-    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
-            cell + " " * (w - _width(cell)) for cell, w in zip(row, widths, strict=True)
+            cell + " " * (w - width(cell)) for cell, w in zip(row, widths, strict=True)
         ).rstrip()
         for row in rows
     )
@@ -78,7 +78,21 @@ def _cell(score: Score | None) -> str:
     return f"{score.value:.4f} [{score.low:.3f}, {score.high:.3f}]"
 
 
-def _width(text: str) -> int:
+def filled(parts: Iterable[str], columns: int) -> list[str]:
+    """`parts` one behind the other, in lines of at most so many columns of a terminal; only a part
+    that is wider than a line is broken."""
+    lines, taken = [""], 0
+    for part in parts:
+        size = width(part)
+        for piece, wide in [(part, size)] if size <= columns else [(c, width(c)) for c in part]:
+            if taken + wide > columns and lines[-1]:
+                lines, taken = [*lines, ""], 0
+            lines[-1] += piece
+            taken += wide
+    return lines
+
+
+def width(text: str) -> int:
     """Columns on a terminal: East Asian wide characters take two, marks on a letter none."""
     wide = sum(unicodedata.east_asian_width(sign) in "WF" for sign in text)
     return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))

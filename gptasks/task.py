@@ -114,6 +114,13 @@ class DataOptions:
     streaming: bool = False
     """With `source=hub`: read rows over the network as they come, and keep no copy of the whole."""
 
+    licence: str | None = None
+    """Licence of the data, best as SPDX names it, such as "MIT"; null is unknown. `gptasks tasks`
+    and the model's card name it."""
+
+    megabytes: float | None = field(default=None, metadata={"minimum": 0.0})
+    """Size of the download, in megabytes of 10^6 bytes, for `gptasks tasks`; null is unknown."""
+
     directory: str | None = field(default=None, metadata={"internal": True})
     """Folder that relative paths start from: a YAML task's own; otherwise the current one."""
 
@@ -202,9 +209,16 @@ class Task(ABC):
 
         Each is {"input_ids": [int], ...}: a key named `label` or `labels` carries the targets
         where the row has any, `lost` the number of tokens cut away and `lost_targets` that of
-        targets among them; others are carried along. The keys `row` and `states` are the
-        framework's own.
+        targets among them, `shared` that of tokens that the window before holds too; others are
+        carried along. The keys `row` and `states` are the framework's own.
         """
+
+    def target_name(self, value: Any, tokenizer: Tokenizer) -> str:
+        """What a target, as `encode` gives it, stands for, to show it to a person: its class, and
+        in a task without classes its token."""
+        if isinstance(value, int):
+            return self.labels[value] if self.labels else tokenizer.pieces([value])[0]
+        return str(value)
 
     # -- model ----------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -111,9 +112,15 @@ class Tokenizer:
         """What ids say, special tokens left out."""
         return str(self.hf.decode(list(ids), skip_special_tokens=True))
 
-    def pieces(self, ids: list[int]) -> list[str]:
-        """The pieces of text behind `ids`, for showing to a person."""
-        return [str(self.hf.decode([i])) for i in ids]
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """The pieces of text behind `ids`, for showing to a person: as the vocabulary has them,
+        and of a vocabulary of bytes what they spell, `\\xe5` being a byte of a longer character."""
+        pieces = list(self.hf.convert_ids_to_tokens(list(ids)))
+        return [_spelt(piece) for piece in pieces] if self._is_of_bytes else pieces
+
+    @property
+    def _is_of_bytes(self) -> bool:
+        return "ByteLevel" in repr(self.hf.backend_tokenizer.decoder)
 
     def limited(self, max_length: int, truncation_side: str = "right") -> Tokenizer:
         """This tokenizer with windows of at most `max_length` tokens, cut on the side given."""
@@ -254,6 +261,25 @@ class Tokenizer:
             after = [id for id in after if id != hf.pad_token_id]
             _set_template(hf, before, after, Words([], [], []))
         return cls(hf)
+
+
+@functools.cache
+def _signs() -> dict[str, int]:
+    """The letters that stand for bytes in a vocabulary of bytes: those of Latin-1 that can be
+    printed for themselves, and those from U+0100 for the others, in order."""
+    printed = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printed]
+    return {chr(byte): byte for byte in printed} | {
+        chr(256 + n): byte for n, byte in enumerate(others)
+    }
+
+
+def _spelt(piece: str) -> str:
+    """What a piece of letters for bytes spells; a special token is no such piece, and itself."""
+    signs = _signs()
+    if not all(sign in signs for sign in piece):
+        return piece
+    return bytes(signs[sign] for sign in piece).decode("utf-8", "backslashreplace")
 
 
 def _plain(hf: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:

@@ -21,6 +21,7 @@ from gptasks.arguments import (
     typed_rows,
     write_line,
 )
+from gptasks.catalogue import about, task_lines
 from gptasks.errors import ConfigError, DataError
 from gptasks.progress import counted
 from gptasks.registry import Registry
@@ -192,16 +193,47 @@ def export(argv: Sequence[str]) -> None:
     print(f"{'adapter' if options.adapter else 'model'} folder: {options.folder}")
 
 
+def data(argv: Sequence[str]) -> None:
+    """`gptasks data task=… [key=value …] [--row N]`: what the model will see of the data."""
+    parser = Parser(
+        "data",
+        "Show what a training of these overrides would see: counts, lengths, labels and "
+        "duplicates of all rows; or one row, token by token.",
+    )
+    parser.add_argument("overrides", metavar="KEY=VALUE", nargs="*", help="as for training")
+    parser.add_argument("--row", metavar="N", help="a row's number in its split, from 1, or its id")
+    parser.add_argument("--split", metavar="NAME", help="train, validation or test; of --row N")
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    options = parser.parse(argv)
+    if options.split and options.row is None:
+        raise ConfigError("data --split NAME says which split --row N is of; give --row too.")
+
+    from gptasks.config import compose
+    from gptasks.preview import Preview
+    from gptasks.preview_page import row_page, survey_page
+
+    preview = Preview(compose(options.overrides))
+    if options.row is None:
+        survey = preview.survey()
+        if survey.refusal:
+            logger.warning("training refuses this: %s", survey.refusal)
+        found, page = survey.as_json(), survey_page(survey)
+    else:
+        row = preview.row(options.row, options.split)
+        found, page = row.as_json(), row_page(row)
+    print(json.dumps(found, indent=2, ensure_ascii=False, default=str) if options.json else page)
+
+
 def tasks(argv: Sequence[str]) -> None:
     """`gptasks tasks`: what `task=` can be."""
-    Parser("tasks", "List what task= can be.").parse(argv)
+    parser = Parser("tasks", "List what task= can be.")
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    options = parser.parse(argv)
     registry = Registry()
-    rows = [["task", "kind", "from", "what it is"]]
-    rows += [
-        [t.name, t.kind_name, t.origin, t.description if t.error is None else str(t.error)]
-        for t in registry.tasks()
-    ]
-    print(table(rows))
+    if options.json:
+        print(json.dumps([about(task) for task in registry.tasks()], indent=2, ensure_ascii=False))
+    else:
+        print("\n".join(task_lines(task) for task in registry.tasks()))
     _warn_of_broken(registry)
 
 
@@ -252,7 +284,8 @@ def help(argv: Sequence[str]) -> None:
     from gptasks.help import page
 
     words = [word for word in argv if not word.startswith("-")]
-    verbs = {f.__name__: f for f in (evaluate, predict, compare, export, tasks, plugins, cache)}
+    listed = (evaluate, predict, compare, export, data, tasks, plugins, cache)
+    verbs = {f.__name__: f for f in listed}
     if words and words[0] in verbs:
         verbs[words[0]](["--help"])
     else:

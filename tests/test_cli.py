@@ -34,6 +34,7 @@ def test_light_verbs_import_nothing_heavy() -> None:
     code = (
         "import sys; from gptasks.cli import main\n"
         "for argv in (['--help'], ['tasks'], ['plugins', 'list'], ['--version'],"
+        " ['tasks', '--json'], ['data', '--help'],"
         " ['--help', 'task=sentiment'], ['--help', 'strategy=lora'], ['cache', 'list'],"
         " ['predict', '--help'], ['evaluate', '--help'],"
         " ['export', '--help'], ['nonsense'], ['seed=x']):\n"
@@ -81,7 +82,7 @@ def test_the_version_is_shown(argv: list[str]) -> None:
     ("argv", "fault"),
     [
         (["prdict", "RUN"], "no verb 'prdict'; did you mean 'predict'? There are train, evaluate, "
-         "predict, compare, export, tasks, plugins, cache, help, version; to train, give "
+         "predict, compare, export, data, tasks, plugins, cache, help, version; to train, give "
          "overrides: gptasks task=sentiment."),
         (["sentiment"], "no verb 'sentiment'. There are *"),
         (["--verson"], "there is no flag '--verson'; did you mean '--version'?"),

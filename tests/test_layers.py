@@ -27,10 +27,10 @@ LEVELS: dict[str, int] = {
     ),
     **dict.fromkeys(["tasks", "task_faults"], 3),
     **dict.fromkeys(["hookspecs", "discovery", "plugins", "builtin", "registry"], 4),
-    **dict.fromkeys(["config", "evaluation", "export", "runs", "training"], 5),
+    **dict.fromkeys(["config", "evaluation", "export", "preview", "runs", "training"], 5),
     **dict.fromkeys(
-        ["", "__main__", "api", "arguments", "cli", "compare", "verbs", "help", "report",
-         "testing"], 6,
+        ["", "__main__", "api", "arguments", "catalogue", "cli", "compare", "verbs", "help",
+         "preview_page", "report", "testing"], 6,
     ),
 }  # fmt: skip
 """Module or package below `gptasks` to its level; "" is `gptasks` itself. docs/architecture.md

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -23,7 +23,8 @@ TREES = {"gptasks": "gptasks", "conf": "gptasks/conf", "plugins": "gptasks_plugi
 """Folders of the source tree, and where they lie in the wheel."""
 
 TASKS = {
-    "ner", "ner_zh", "sentiment", "sentiment_zh", "sequence_classification", "token_classification",
+    "conditional_generation", "headline", "ner", "ner_zh", "sentiment", "sentiment_zh",
+    "sequence_classification", "token_classification",
 }  # fmt: skip
 
 
@@ -50,11 +51,11 @@ class Installed:
 
     def tasks(self, *, cwd: Path, program: bool = False) -> dict[str, str]:
         """What `tasks` lists: name to origin."""
-        done = self.run("tasks", cwd=cwd, program=program)
+        done = self.run("tasks", "--json", cwd=cwd, program=program)
         assert (done.returncode, done.stderr) == (0, "")
-        rows = [re.split(r"  +", line) for line in done.stdout.splitlines()[1:]]
-        assert len({row[0] for row in rows}) == len(rows)
-        return {row[0]: row[2] for row in rows}
+        listed = json.loads(done.stdout)
+        assert len({task["task"] for task in listed}) == len(listed)
+        return {task["task"]: task["from"] for task in listed}
 
 
 def surroundings() -> dict[str, str]:

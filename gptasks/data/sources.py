@@ -130,6 +130,37 @@ def files_of(
     }
 
 
+def named(data: DataOptions, quote: str = "") -> str:
+    """Where rows come from, in words, and without the folders of this machine; "" where nothing is
+    said. `quote` stands around names.
+
+    >>> named(DataOptions(source="package", distribution="vaderSentiment==3.3.2"))
+    'package vaderSentiment==3.3.2'
+    """
+    if data.source == "package":
+        return f"package {quote}{data.distribution}{quote}"
+    if data.source == "hub":
+        dataset = str(data.dataset)
+        if dataset.startswith(("/", ".", "~")):
+            return f"data set {quote}{Path(dataset).name}{quote}"
+        which = "".join(f", {word}" for word in (data.config, data.revision) if word)
+        return f"data set {quote}{dataset}{quote}{which}, of the Hugging Face hub"
+    files = dict.fromkeys(_file_names([getattr(data, split) for split in SPLITS]))
+    shown = ", ".join(f"{quote}{name}{quote}" for name in files)
+    return f"{'files' if len(files) > 1 else 'file'} {shown}" if files else ""
+
+
+def _file_names(given: Any) -> Iterator[str]:
+    """The names of the files, without the folders they lie in."""
+    if isinstance(given, str):
+        yield Path(given).name
+    elif isinstance(given, Mapping):
+        yield from _file_names(list(given.values()))
+    elif isinstance(given, Sequence):
+        for one in given:
+            yield from _file_names(one)
+
+
 def _entries(split: str, value: Any) -> Entries:
     """The value of `task.data.<split>` as pairs of label (None without) and name."""
     if value is None:

@@ -93,6 +93,13 @@ def content_hash(rows: Iterable[Row]) -> str:
     return digest.hexdigest()
 
 
+def text_digest(key: str) -> bytes:
+    """What a text is known by: equal for texts that differ only in case, white space or the
+    composition of accents."""
+    text = " ".join(unicodedata.normalize("NFC", key).casefold().split())
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
 # -- reading ------------------------------------------------------------------------------
 
 
@@ -102,7 +109,7 @@ class _Part:
 
     rows: Rows = field(default_factory=Rows)
     digests: array[int] = field(default_factory=lambda: array("Q"))
-    """Of each row the first 8 bytes of `_digest`: of 10 million texts that differ, two have the
+    """Of each row the first 8 bytes of `text_digest`: of 10 million texts that differ, two have the
     same about once in 400,000 data sets."""
 
     def add(self, row: Row, digest: bytes) -> None:
@@ -139,7 +146,7 @@ def _read(task: Task, files: Sequence[DataFile], split: str, cut: Mapping[str, f
             if row is None:
                 reading.dropped += 1
             else:
-                digest = _digest(task.key(row))
+                digest = text_digest(task.key(row))
                 name = _part(digest, cut) if split == "train" else split
                 reading.parts.setdefault(name, _Part()).add(row, digest)
         except DataError as error:
@@ -167,12 +174,6 @@ def _records(task: Task, files: Sequence[DataFile]) -> Iterator[Row | BadRow]:
 def _origin(id: str) -> str:
     """The file of a row, by the id that reading it gave."""
     return id.rpartition(":")[0]
-
-
-def _digest(key: str) -> bytes:
-    """Equal for texts that differ only in case, white space or the composition of accents."""
-    text = " ".join(unicodedata.normalize("NFC", key).casefold().split())
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def _plain(value: Any) -> Any:
@@ -211,7 +212,7 @@ def _sample(task: Task, part: _Part, limit: int) -> _Part:
         return part
 
     def lot(row: Row) -> bytes:
-        return hashlib.sha256(b"limit:" + _digest(task.key(row))).digest()
+        return hashlib.sha256(b"limit:" + text_digest(task.key(row))).digest()
 
     drawn = heapq.nsmallest(limit, ((lot(row), index) for index, row in enumerate(part.rows)))
     indices = sorted(index for _, index in drawn)

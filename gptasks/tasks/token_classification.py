@@ -177,19 +177,24 @@ class TokenClassification(Task):
         ids, places = tokenizer.placed(text)
         before, after = tokenizer.frame
         last, reference = _last_tokens(words, places), self.reference(row)
-        start = 0
+        start = seen = 0
         for begin, end, count in _windows(last, len(ids), self._room(tokenizer), self.overlap):
             positions = [
                 min(max(place - begin, 0), end - begin - 1) + len(before)
                 for place in last[start : start + count]
             ]
-            window = {"input_ids": [*before, *ids[begin:end], *after], "words": positions}
+            window: dict[str, Any] = {
+                "input_ids": [*before, *ids[begin:end], *after],
+                "words": positions,
+            }
             if reference is not None:
                 window["labels"] = labels = [IGNORED] * len(window["input_ids"])
                 for position, tag in zip(positions, reference[start:], strict=False):
                     labels[position] = self.labels.index(tag)
+            if begin < seen:
+                window["shared"] = seen - begin
             yield window
-            start += count
+            start, seen = start + count, end
 
     # -- model ----------------------------------------------------------------------------
 

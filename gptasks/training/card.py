@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from gptasks.config import RunConfig
+from gptasks.data.sources import named
 from gptasks.metrics import Score, is_better_higher
 from gptasks.progress import counted
 from gptasks.runs import RunFolder, writing
-from gptasks.task import DataOptions, Layout
+from gptasks.task import Layout
 
 PIPELINES = {
     "AutoModelForSequenceClassification": "text-classification",
@@ -123,36 +123,14 @@ def _scores(results: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _data(config: RunConfig, results: Mapping[str, Any]) -> Iterator[str]:
-    yield f"{_source(config.task.data)}. Rows of this run:"
+    data = config.task.data
+    licence = f" Licence: {data.licence}." if data.licence else ""
+    yield f"Source: {named(data, '`')}.{licence} Rows of this run:"
     yield ""
     yield _line(["split", "rows", "SHA-256"])
     yield _line(["---"] * 3)
     for name, split in results["data"].items():
         yield _line([name, f"{split['n']:,}", f"`{split['sha256'][:16]}…`"])
-
-
-def _source(data: DataOptions) -> str:
-    if data.source == "package":
-        return f"Files of the package {data.distribution}"
-    if data.source == "hub":
-        dataset = str(data.dataset)
-        if dataset.startswith(("/", ".", "~")):
-            return f"The data set `{Path(dataset).name}`"
-        which = "".join(f", {word}" for word in (data.config, data.revision) if word)
-        return f"The data set `{dataset}`{which}, of the Hugging Face hub"
-    named = [getattr(data, split) for split in ("train", "validation", "test")]
-    return f"The files {', '.join(f'`{name}`' for name in dict.fromkeys(_names(named)))}"
-
-
-def _names(given: Any) -> Iterator[str]:
-    """The names of the files, without the folders they lie in."""
-    if isinstance(given, str):
-        yield Path(given).name
-    elif isinstance(given, Mapping):
-        yield from _names(list(given.values()))
-    elif isinstance(given, Sequence):
-        for one in given:
-            yield from _names(one)
 
 
 def _use(layout: Layout | None) -> str:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gptasks.config import RunConfig
-from gptasks.data.encoding import Encoding, Ledger, Window, encode_rows
+from gptasks.data.encoding import Encoding, Window, check_cut, check_length, encode_rows
 from gptasks.data.splits import Split, load_splits
-from gptasks.errors import ConfigError, DataError, GptasksError, TrainingError
+from gptasks.errors import GptasksError, TrainingError
 from gptasks.evaluation import (
     full_scores,
     mean_loss,
@@ -178,11 +178,7 @@ class _Session:
             *(backbone.name, backbone.layers, backbone.hidden_size, machine.precision),
             device.type,
         )
-        if self.task.max_length > backbone.context:
-            raise ConfigError(
-                f"task.max_length={self.task.max_length} is more than backbone "
-                f"{backbone.name!r} can read at once ({backbone.context} tokens)."
-            )
+        check_length(self.task, backbone.context, backbone.name)
         backbone = replace(backbone, tokenizer=self.task.tokenizer(backbone.tokenizer))
         backbone = backbone.attending(two_way=self.task.two_way)
         self.pad_id = backbone.tokenizer.pad_id
@@ -192,7 +188,7 @@ class _Session:
         }
         ledgers = {name: encoding.ledger for name, encoding in self.encodings.items()}
         tokens = sum(ledger.tokens for ledger in ledgers.values())
-        logger.info("%s tokens; %s", f"{tokens:,}", _cut_rows(ledgers, self.task))
+        logger.info("%s tokens; %s", f"{tokens:,}", check_cut(self.task, ledgers))
         return backbone
 
     def _fit(self, backbone: Backbone) -> Fitted:
@@ -365,19 +361,3 @@ class _Session:
         result = do()
         self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
         return result
-
-
-def _cut_rows(ledgers: Mapping[str, Ledger], task: Task) -> str:
-    """What was cut of each split. Raises DataError where it is more than may be."""
-    cut = {name: ledger for name, ledger in ledgers.items() if ledger.rows_cut}
-    if not cut:
-        return f"nothing was cut to task.max_length={task.max_length}"
-    shown = "; ".join(f"{name} {ledger.shown()}" for name, ledger in cut.items())
-    for name, ledger in cut.items():
-        if ledger.share_lost > task.max_lost:
-            raise DataError(
-                f"task.max_length={task.max_length} cuts {ledger.share_lost:.1%} of the tokens of "
-                f"{name}, more than task.max_lost={task.max_lost} allows ({shown}); raise "
-                "task.max_length, or allow more."
-            )
-    return f"cut to task.max_length={task.max_length}: {shown}"

@@ -42,7 +42,7 @@ def test_the_card_says_what_the_results_say(data):
     assert "`strategy=head`, seed 0" in text
     assert "with a head fitted for the task" in text
     assert 'print(answer("a text"))' in text
-    assert "The files `reviews.csv`." in text
+    assert "Source: file `reviews.csv`. Rows of this run:" in text
 
 
 def test_the_card_says_which_adapter_it_was(data):
@@ -68,7 +68,8 @@ def test_the_card_tells_nothing_private(data):
     ("keys", "said"),
     [
         (["dataset=nyu-mll/glue", "config=sst2"], "`nyu-mll/glue`, sst2, of the Hugging Face hub."),
-        (["dataset=/home/me/private/toy"], "The data set `toy`. Rows"),
+        (["dataset=a/b", "licence=CC-BY-4.0"], "of the Hugging Face hub. Licence: CC-BY-4.0. Rows"),
+        (["dataset=/home/me/private/toy"], "Source: data set `toy`. Rows"),
     ],
 )
 def test_data_of_the_hub_is_named(data, keys, said):
