@@ -315,9 +315,10 @@ class Preview:
         pairs = zip(astuple(part.ledger), astuple(found.ledger), strict=True)
         part.ledger = Ledger(*map(sum, pairs))
         part.windows += len(found.windows)
-        if len(found.windows) > 1 or found.ledger.tokens_lost:
-            found = encode_rows(self._unlimited, [row], self._wide)
-        part.lengths.extend(found.lengths)
+        if len(found.windows) == 1:
+            part.lengths.append(found.lengths[0] + found.ledger.tokens_lost)
+        else:  # what they share, and how many they would be, is the task's to say
+            part.lengths.extend(encode_rows(self._unlimited, [row], self._wide).lengths)
 
 
 def gaps(whole: Sequence[int], kept: Sequence[int]) -> list[list[int]]:

@@ -103,7 +103,7 @@ def _window(number: int, of: int, window: SeenWindow) -> Iterator[str]:
         told.append(f"target {visible(window.target)}")
     if not window.targets:
         told.append("no target")
-    told += [f"{key}={visible(str(value))}" for key, value in window.more.items()]
+    told += [f"{key} {visible(str(value))}" for key, value in window.more.items()]
     yield from filled(_words(f"window {number} of {of}: {', '.join(told)}"), COLUMNS)
     learnt = [visible(t.piece) for t in window.tokens if t.target is not None]
     room = min(24, max(map(width, learnt), default=0))

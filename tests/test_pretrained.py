@@ -24,7 +24,7 @@ from gptasks.config import compose
 from gptasks.errors import BackboneError, DataError
 from gptasks.model import decode
 from gptasks.options import BackboneOptions
-from gptasks.pretrained import load_backbone
+from gptasks.pretrained import load_backbone, load_tokenizer
 
 
 def opened(name: str = "mine", dtype: torch.dtype = torch.float32, **options: Any) -> Backbone:
@@ -55,6 +55,60 @@ def change(folder: Path, **values: Any) -> None:
     """Set keys of the folder's config.json."""
     path = folder / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+# -- the tokenizer alone ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", ["llama", "gpt2"])
+def test_a_random_backbone_reads_as_it_does_with_its_weights(shape: str):
+    options = BackboneOptions(source="random", shape=shape)
+    tokenizer, context = load_tokenizer(options, "mine")
+    whole = opened(source="random", shape=shape)
+    assert context == whole.context == 512
+    assert tokenizer.encode("好 a") == whole.tokenizer.encode("好 a")
+
+
+def test_a_tokenizer_opens_without_weights_and_without_an_earlier_task_s_template(folder: Path):
+    tiny = backbone()
+    tiny.tokenizer.limited(9).with_template("x", "", "y").save(folder)
+    (folder / "model.safetensors").unlink()
+    change(folder, max_position_embeddings=77)
+    tokenizer, context = load_tokenizer(BackboneOptions(path=str(folder)), "mine")
+    assert context == 77
+    assert tokenizer.encode("ab") == ([65, 66], 0)
+    with pytest.raises(BackboneError, match="safetensors"):
+        opened(path=str(folder))
+
+
+def test_the_tokenizer_of_a_gguf_file_comes_with_its_conversion(gguf: Path):
+    options = BackboneOptions(path=str(gguf))
+    tokenizer, context = load_tokenizer(options, "small")
+    assert context == 64
+    assert tokenizer.pieces(tokenizer.plain("hell")) == ["he", "ll"]
+    assert len(entries()) == 1
+    assert opened("small", path=str(gguf)).tokenizer.plain("hell") == tokenizer.plain("hell")
+    assert len(entries()) == 1
+
+
+@pytest.mark.parametrize(
+    ("spoil", "fault"),
+    [
+        ("tokenizer.json", r"^the tokenizer of backbone \S+/sound can't be opened: "),
+        ("config.json", r"^(the tokenizer of )?backbone \S+/sound can't be opened: "),
+    ],
+)
+def test_a_tokenizer_that_can_t_be_opened_is_one_line(folder: Path, spoil: str, fault: str):
+    (folder / spoil).write_text("{", "utf-8")
+    with pytest.raises(BackboneError, match=fault) as caught:
+        load_tokenizer(BackboneOptions(path=str(folder)), "mine")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_tokenizer_of_a_hub_that_is_not_reached_is_one_line():
+    options = BackboneOptions(source="hub", hub="nobody/nothing", revision="v1")
+    with pytest.raises(BackboneError, match=r"^backbone 'nobody/nothing@v1' is neither cached nor"):
+        load_tokenizer(options, "mine")
 
 
 # -- random -------------------------------------------------------------------------------

@@ -189,7 +189,7 @@ def test_a_kind_it_never_heard_of_is_shown_with_its_own_targets(writing: list[st
     assert learnt == [None] * (len(text) - 1) + list(label[:-1])
     assert (window["prompt"], window["lost"], window["lost_targets"]) == (len(text), 2, 1)
     page = shown(*writing, "--row", "1")
-    assert f"tokens, {len(label) - 1} targets, prompt={len(text)}\n" in page
+    assert f"tokens, {len(label) - 1} targets, prompt {len(text)}\n" in page
     assert f"{len(text) - 1:>5}  {text[-1]}  -> y\n" in page
     assert "cut away: 2 tokens, and 1 target\n" in page
     assert "-> is what is learnt at a token; the others are read only\n" in page

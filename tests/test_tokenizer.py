@@ -52,6 +52,29 @@ def test_a_text_is_its_bytes_and_nothing_more(shape: str):
     assert "".join(tokenizer.pieces(tokenizer.encode("ab! c").ids)) == "ab! c"
 
 
+def test_pieces_are_shown_as_bytes_where_a_character_is_cut():
+    tokenizer = byte_tokenizer()
+    assert tokenizer.pieces(tokenizer.plain("é\n a")) == ["\\xc3", "\\xa9", "\n", " ", "a"]
+    assert tokenizer.pieces([0]) == [END]  # a special token is no row of bytes, but itself
+    pieces = [bytes([byte]).decode("latin-1") for byte in range(128)]
+    assert tokenizer.pieces(tokenizer.plain("".join(pieces))) == pieces
+
+
+@pytest.mark.parametrize("cls", [GPT2Tokenizer, Qwen2Tokenizer])
+def test_pieces_of_several_bytes_are_read_together(cls: Any):
+    signs = [first + second for first, second in (("Ã", "©"), ("Ġ", "Ã"))]  # "é"; a blank, half "é"
+    vocabulary = byte_tokenizer().hf.get_vocab()
+    vocabulary |= {sign: len(vocabulary) + n for n, sign in enumerate(signs)}
+    merges = [(sign[0], sign[1]) for sign in signs]
+    tokenizer = Tokenizer.prepared(cls(vocab=vocabulary, merges=merges))
+    assert tokenizer.pieces([vocabulary[sign] for sign in signs]) == ["é", " \\xc3"]
+
+
+def test_pieces_of_a_vocabulary_of_letters_are_its_own():
+    tokenizer = Tokenizer.prepared(family(LlamaTokenizer))
+    assert tokenizer.pieces([260, 65, 66]) == ["▁", "a", "b"]
+
+
 @pytest.mark.parametrize("shape", ["llama", "gpt2"])
 def test_the_pad_token_is_the_end_of_text_where_there_is_no_other(shape: str):
     tokenizer = byte_tokenizer(shape)

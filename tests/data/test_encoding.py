@@ -92,7 +92,7 @@ class Windowed(SequenceClassification):
         yield SECOND
 
 
-SECOND = {"input_ids": [3], "lost": 1, "start": 2}
+SECOND = {"input_ids": [3], "lost": 1, "shared": 1, "start": 2}
 
 
 def test_windows_of_a_row_are_one_row_of_the_ledger():
@@ -101,7 +101,8 @@ def test_windows_of_a_row_are_one_row_of_the_ledger():
     assert [window["row"] for window in found.windows] == [0, 0, 1, 1]
     assert [window["start"] for window in found.windows] == [0, 2, 0, 2]
     assert found.ledger == Ledger(rows=2, rows_cut=2, tokens=6, tokens_lost=2)
-    assert SECOND == {"input_ids": [3], "lost": 1, "start": 2}
+    assert SECOND == {"input_ids": [3], "lost": 1, "shared": 1, "start": 2}
+    assert "shared" not in found.windows[1]
 
 
 @dataclass
