@@ -59,7 +59,7 @@ def survey_page(survey: Survey) -> str:
         parts[-1] += f"\n{texts} there with answers that differ"
     parts.append(f"tokens of a window, were nothing cut\n{table([*_lengths(survey)])}")
     parts.append("\n".join(_histogram(survey)))
-    parts.append(f"cut to {limits}\n{table([*_cut(survey)])}")
+    parts.append(f"windows, cut to {limits}\n{table([*_cut(survey)])}")
     if any(part.classes for part in survey.parts.values()):
         parts.append(table([*_classes(survey)]) + _more_labels(survey))
     return "\n\n".join(parts)

@@ -390,7 +390,8 @@ def test_tasks_lists_what_can_be_learnt() -> None:
     assert (done.code, done.err) == (0, "")
     heads = [line for line in done.out.splitlines() if not line.startswith(" ")]
     assert {head.partition(":")[0] for head in heads} >= {
-        "sentiment", "sentiment_zh", "sequence_classification",
+        "ner", "ner_zh", "sentiment", "sentiment_zh", "sequence_classification",
+        "token_classification",
     }  # fmt: skip
     assert max(map(len, done.out.splitlines())) <= 80
 
@@ -423,13 +424,14 @@ def test_tasks_tells_what_a_task_does_not_say(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("GPTASKS_PLUGINS", "dropped")
     done = gptasks("tasks")
     assert done.code == 0
-    said = " ".join(done.out.split())
-    assert (
+    blocks = re.split(r"^(?=\S)", done.out, flags=re.MULTILINE)
+    said = {block.partition(":")[0]: " ".join(block.split()) for block in blocks}
+    assert said["plain"] == (
         "plain: Mine kind sequence_classification · scored by accuracy · from dropped/plain data: "
-        "files a.csv, b.csv · licence not stated sentiment: "
-    ) in said
-    assert "data: data set a/b, of the Hugging Face hub · licence not stated plain:" in said
-    assert "task.data.megabytes" in said
+        "files a.csv, b.csv · licence not stated"
+    )
+    assert said["hub"].endswith("data: data set a/b, of the Hugging Face hub · licence not stated")
+    assert said["wrong"].endswith("task.data.megabytes must be at least 0; got -1.0")
     found = {task["task"]: task for task in json.loads(gptasks("tasks", "--json").out)}
     assert "megabytes" in found["wrong"]["error"]
     assert found["plain"]["distribution"] is None
