@@ -21,6 +21,10 @@ STRENGTHS = tuple(10 ** (n / 2) for n in range(-6, 1))
 0.001 to 0.1 on movie snippets at every layer of SmolLM2 (1,000 to 7,700 rows)."""
 
 
+MANY = 5000
+"""Targets above which more than two classes are fitted in float32: it takes a quarter of the time
+(14,000 targets of 9 classes: 5.9 s for five strengths, in place of 22.3 s)."""
+
 NEVER = -20.0
 """Bias of a class that no row has: a chance of one in half a billion beside a logit of 0."""
 
@@ -75,12 +79,14 @@ class LogisticProbe(Probe):
         scale = features.std(axis=0, dtype=np.float64)
         scale[scale < 1e-6] = 1.0
         x, y = features / scale, targets
+        if self.classes > 2 and len(x) > MANY:
+            x = x.astype(np.float32)
         model = self._model()
         best: tuple[float, float, np.ndarray, np.ndarray] | None = None
         for strength in STRENGTHS:
             model.set_params(C=strength)
             weight, bias = self._fitted(model, x, y)  # (K, D), (K,)
-            weight /= scale
+            weight = weight / scale
             loss = log_loss(validation_features @ weight.T + bias, validation_targets)
             if best is not None and loss >= best[0]:
                 break
@@ -102,7 +108,7 @@ class LogisticProbe(Probe):
             max_iter=300,
             tol=1e-3,
             solver=solver,
-            warm_start=solver == "newton-cholesky",
+            warm_start=solver == "newton-cholesky",  # L-BFGS would stop where it starts
         )
 
     def _fitted(
