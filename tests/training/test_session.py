@@ -71,6 +71,7 @@ def test_results_hold_what_the_reference_promises(finished):
         "truncation",
         "tally",
         "labels",
+        "model",
         "data",
         "versions",
         "command",
