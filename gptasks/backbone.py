@@ -78,8 +78,7 @@ class Backbone:
         lowest two layers: a few ids through them together and one by one, and their configuration.
         """
         kind = type(self.model).__name__
-        if not self.layers or self.norm is None:
-            raise BackboneError(f"backbone {self.name!r} has no layers.")
+        _ = self._layers_name, self._norm_name  # either raises where there is none
         self._check_vocabulary()
         lowest = self.cut(min(2, self.layers))
         config = lowest.cut(1).model.config

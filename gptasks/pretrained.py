@@ -122,10 +122,9 @@ def locate(options: BackboneOptions, name: str) -> tuple[str, str]:
         if path.is_file():
             return str(_from_file(path, name)), str(path)
         _check_folder(path, options.path)
-    except OSError as error:
-        raise BackboneError(
-            f"backbone {options.path} can't be read: {error.strerror or error}."
-        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a path with a null character
+        reason = getattr(error, "strerror", None) or error
+        raise BackboneError(f"backbone {options.path} can't be read: {reason}.") from error
     return str(path), str(path)
 
 

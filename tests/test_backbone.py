@@ -164,6 +164,13 @@ def test_a_model_that_can_not_be_cut_is_refused_before_any_work(shape: str, mess
         Backbone(decoder(shape), backbone().tokenizer, shape, shape).check()
 
 
+def test_a_decoder_without_layers_is_refused():
+    whole = backbone()
+    whole.model.layers = torch.nn.ModuleList()
+    with pytest.raises(BackboneError, match=r"is a LlamaModel, which is not one list of decoder"):
+        replace(whole).check()
+
+
 def test_a_decoder_whose_last_norm_has_no_known_name_is_refused():
     whole = backbone()
     whole.model.last = whole.model.norm

@@ -188,6 +188,25 @@ def test_stored_values_that_are_none_are_refused(registry: Registry) -> None:
         stored["strategy"] = {"name": name}
         with pytest.raises(ConfigError, match=r"^the configuration names no strategy$"):
             from_resolved(stored, registry)
+    for kind in ("loar", "lo/ra", ""):  # the empty one is the name's
+        stored["strategy"] = {"name": "lroa", "kind": kind}
+        with pytest.raises(ConfigError, match=f"^no kind of strategy '{kind or 'lroa'}'"):
+            from_resolved(stored, registry)
+    stored["strategy"] = {"name": "lora"}
+    stored["tracking"] = {"name": "wandbb"}
+    with pytest.raises(
+        ConfigError, match=r"^no kind of tracking 'wandbb'; did you mean 'wandb'\?$"
+    ):
+        from_resolved(stored, registry)
+    stored["tracking"] = {"name": "none"}
+    stored["task"] = {"name": "toy", "metrics": ["acuracy"], "labels": ["a", "a"]}
+    with pytest.raises(
+        ConfigError,
+        match="^task.metrics: no metric 'acuracy'; did you mean 'accu.*\n"
+        r"task\.labels names 'a' 2 times; name each label once$",
+    ):
+        from_resolved(stored, registry)
+    stored["task"] = {"name": "toy"}
     stored["strategy"] = {"name": "lora", "kind": ["lora"]}
     with pytest.raises(ConfigError, match=r"^strategy\.kind must be a text; got \['lora'\]$"):
         from_resolved(stored, registry)

@@ -94,6 +94,7 @@ def faults(registry: Registry, *overrides: str) -> list[str]:
         ("strategy=zzz", "no strategy 'zzz'; there are full, head, lora"),
         ("strategy=", "strategy= is empty; give it one of full, head, lora"),
         ("backbone=", "backbone= is empty; give it a name, file, folder or hub id"),
+        (f"backbone=./{'a' * 300}", f"backbone=./{'a' * 300}: there is no such file or folder"),
         ("backbone=./none", "backbone=./none: there is no such file or folder"),
         ("backbone=here/none", "backbone=here/none: there is no such file or folder; did you mean "
          "'nome'?"),
@@ -225,9 +226,11 @@ def test_options_of_a_group_without_a_choice_are_not_judged(registry: Registry) 
          "task.data.train is given twice, by itself and within task.data; give it once"),
         (["task.data.train=b.csv", "task.data={train: a.csv, test: b.csv}"],
          "task.data.train is given twice, by itself and within task.data; give it once"),
+        (["backbone=tinny", "backbone=tiny"], "no backbone 'tinny'; did you mean 'tiny'?\n"
+         "backbone is given twice; give it once"),
         (["backbone=tiny", "backbone=tiny"],
          "backbone is given twice, as 'tiny' and 'tiny'; give it once"),
     ],
 )  # fmt: skip
 def test_nothing_is_given_twice(registry: Registry, overrides: list[str], fault: str) -> None:
-    assert faults(registry, TASK, *overrides) == [fault]
+    assert faults(registry, TASK, *overrides) == fault.split("\n")

@@ -91,6 +91,13 @@ def test_a_task_of_the_hub_comes_with_the_files_it_names(
     assert config.task.data.directory == str(snapshot)
     with pytest.raises(ConfigError, match=r"^task=owner/other: no task of that name is installed"):
         compose(["task=owner/other"], registry)
+    (snapshot / "data" / "a.csv").unlink()
+    with pytest.raises(
+        ConfigError,
+        match=r"^task=owner/reviews: its task\.yaml names data/a\.csv, which could not be had from "
+        r"the hub$",
+    ):
+        compose(["task=owner/reviews"], registry)
 
 
 class _Hub(BaseHTTPRequestHandler):

@@ -170,6 +170,10 @@ def test_absent_folders_are_named_with_the_nearest(folder: Path, tmp_path: Path)
         opened(path="nowhere/at/all")
     with pytest.raises(BackboneError, match="~nobody-here/x does not exist"):
         opened(path="~nobody-here/x")
+    with pytest.raises(BackboneError, match=r"^backbone a+ can't be read: File name too long\.$"):
+        opened(path="a" * 300)
+    with pytest.raises(BackboneError, match=r"^backbone a\0b can't be read: embedded null byte\.$"):
+        opened(path="a\0b")
 
 
 def test_a_folder_without_a_model_is_named_with_what_it_holds(tmp_path: Path):

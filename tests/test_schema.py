@@ -158,6 +158,39 @@ def test_a_wrong_value_is_one_line_with_key_and_value(values: dict[str, Any], fa
     assert "\n" not in found
 
 
+@dataclass
+class Picky:
+    """A class of a plugin that judges its options in its own words."""
+
+    low: int = 0
+
+    def __post_init__(self) -> None:
+        if self.low > 9:
+            raise ValueError("low is too high")
+
+
+@dataclass
+class Unreadable:
+    """A class whose author forgot an import."""
+
+    path: "Pth" = None  # type: ignore  # noqa: F821, UP037
+
+
+def test_what_a_class_says_of_its_options_is_passed_on() -> None:
+    with pytest.raises(ConfigError, match=r"^trainer: low is too high$"):
+        build(Picky, {"low": 10}, "trainer")
+    with pytest.raises(ConfigError, match=r"^Picky: low is too high$"):
+        build(Picky, {"low": 10}, "")
+
+
+def test_types_that_can_not_be_read_are_told_with_their_class() -> None:
+    with pytest.raises(
+        ConfigError,
+        match=r"^the field types of \S*\.Unreadable can't be read: name 'Pth' is not defined$",
+    ):
+        build(Unreadable, {"path": "a"}, "trainer")
+
+
 def test_all_faults_are_found_at_once() -> None:
     values = {"count": 0, "rate": "x", "inner": {"shre": 1, "path": []}, "nme": 1}
     assert len(faults(values)) == 5

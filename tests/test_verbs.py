@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import sys
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -277,6 +278,7 @@ def test_predict_writes_ascii_where_the_terminal_has_no_more(run: str) -> None:
          "csv, tsv, json, jsonl, parquet, txt, conll, documents; got 'cvs'; did you mean 'csv'?"),
         (["predict", "RUN", "--input", "films.csv", "--encoding", "utf9"], "--encoding=utf9: "
          "unknown encoding: utf9; did you mean 'utf-8'?"),
+        (["predict", "RUN", "--input", "torn.jsonl"], "torn.jsonl:2: no JSON: *"),
         (["predict", "RUN", "--input", "latin.csv"], "latin.csv is not utf-8: byte 0xe9 at offset "
          "8, line 2; give --encoding to what it was written in, such as latin-1 or "
               "gb18030, or to guess."),
@@ -315,6 +317,7 @@ def test_a_wrong_argument_is_one_line(run: str, argv: list[str], fault: str) -> 
     Path("films.dat").write_text("a", encoding="utf-8")
     Path("latin.csv").write_bytes(b"text\ncaf\xe9\n")
     Path("open.csv").write_text('text\n"a\n', encoding="utf-8")
+    Path("torn.jsonl").write_text('{"text": "a"}\n{"text": \n', encoding="utf-8")
     before = sorted(os.listdir())
     done = gptasks(*(run if word == "RUN" else word for word in argv), stdin=b"one\ncaf\xe9\n")
     assert (done.code, done.out) == (2, "")
@@ -322,6 +325,26 @@ def test_a_wrong_argument_is_one_line(run: str, argv: list[str], fault: str) -> 
     said = line.removeprefix("gptasks: ")
     assert said.startswith(fault[:-1]) if fault.endswith("*") else said == fault
     assert sorted(os.listdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("stream", "argv", "fault"),
+    [
+        ("stdin", ["--input", "-"], "--input - reads the standard input, which is closed."),
+        ("stdout", ["a"], "there is no standard output to write to; give --output FILE."),
+    ],
+)
+def test_a_stream_that_is_closed_is_told(
+    run: str,
+    stream: str,
+    argv: list[str],
+    fault: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, stream, None)
+    assert main(["predict", run, *argv]) == 2
+    assert capsys.readouterr().err == f"gptasks: {fault}\n"
 
 
 def test_predict_on_pairs_refuses_a_lone_text(pairs: str) -> None:

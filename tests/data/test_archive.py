@@ -256,6 +256,17 @@ def test_a_zip_that_holds_more_than_it_says_is_not_read_past_that(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_zip_that_holds_less_than_it_says_is_refused(tmp_path):
+    content = bytearray(zip_of({"y.txt": b"text"}))
+    at = content.index(b"PK\x01\x02") + 24
+    content[at : at + 4] = (9).to_bytes(4, "little")
+    (tmp_path / "a.zip").write_bytes(content)
+    match = r"^'y.txt' in a.zip is not as long as its header says; get it anew\.$"
+    with pytest.raises(DataError, match=match):
+        extract(tmp_path / "a.zip", "y.txt", tmp_path / "out", strip_top=False)
+    assert not (tmp_path / "out").exists()
+
+
 PACKED = {
     "zip": zip_of({"x.txt": b"other", "y.txt": b"text" * 9}),
     "nested": zip_of({"in.tgz": tar_of({"y.txt": b"text" * 9})}),

@@ -274,6 +274,11 @@ def test_json_too_deep_or_with_too_long_a_number_is_a_bad_row(tmp_path: Path):
     ]
 
 
+def test_a_name_that_is_too_long_is_one_line():
+    with pytest.raises(DataError, match=r"^a+ can't be read: File name too long\.$"):
+        check_file(Path("a" * 300))
+
+
 def test_a_key_given_twice_is_not_read_as_its_last_value(tmp_path: Path):
     lines = ['{"text": "a", "label": 1, "text": "b"}', '{"text": "a", "x": [{"y": 1, "y": 1}]}']
     path = write(tmp_path / "a.jsonl", "\n".join(lines))

@@ -85,6 +85,13 @@ def trained(
     return made
 
 
+def test_a_flag_for_a_column_that_this_kind_has_not_is_told(trained: Callable[..., Path]):
+    done = gptasks("predict", str(trained(strategy="head")), "a", "--text-pair", "other")
+    assert (done.code, done.out) == (2, "")
+    fault = "a task of kind 'token_classification' has no --text-pair=…"
+    assert done.err == f"gptasks: {fault}\n"
+
+
 def batch(folder: Path, texts: list[str]) -> dict[str, Any]:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     return dict(tokenizer(texts, padding=True, return_tensors="pt"))

@@ -3,6 +3,7 @@ import dataclasses
 import itertools
 import math
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -532,6 +533,35 @@ def test_a_metric_that_becomes_a_number_later_selects_from_then_on(tmp_path):
 
 
 # -- going on -----------------------------------------------------------------------------
+
+
+def test_without_its_best_state_a_checkpoint_is_not_gone_on_from(tmp_path, caplog):
+    made = trainer(tmp_path, epochs=2.0)
+    steps = made.fit(Reader(), windows(), windows())["steps"]
+    for best in (tmp_path / "checkpoints").glob("best-*"):
+        shutil.rmtree(best)
+    again = trainer(tmp_path, epochs=2.0)
+    again.fit(Reader(), windows(), windows())
+    assert f"the checkpoint of step {steps} is of another model or number of" in caplog.text
+    assert "or its best state is missing; it is not used" in caplog.text
+    assert list(again.history.of("train/loss")) == list(range(1, steps + 1))
+
+
+def test_a_best_state_that_is_lost_while_training_ends_the_run_in_a_line(tmp_path):
+    scores = iter((0.9, 0.1, 0.0))
+
+    def validate(model, windows, step):
+        if step:
+            shutil.rmtree(tmp_path / "checkpoints" / "best-0", ignore_errors=True)
+        return {"score": next(scores)}
+
+    made = dataclasses.replace(trainer(tmp_path, validate_every=0.0), validate=validate)
+    with pytest.raises(
+        TrainingError,
+        match=r"^the best state, of step 0, can't be read back; repeat the command to make it "
+        r"again\.$",
+    ):
+        made.fit(Reader(), windows(), windows())
 
 
 def test_a_checkpoint_of_two_processes_is_not_gone_on_from_by_one(tmp_path, caplog):
