@@ -142,7 +142,7 @@ class RunFolder:
                 "or choose another run=DIR."
             ) from error
         except (OSError, ValueError) as error:  # ValueError: a path with a null character
-            if isinstance(error, OSError) and (self.path / CONFIG).exists():
+            if isinstance(error, OSError) and os.path.isfile(self.path / CONFIG):
                 with writing(self.path):
                     raise
             reason = getattr(error, "strerror", None) or error

@@ -122,9 +122,9 @@ OVERRIDES: dict[str, tuple[str, str]] = {
     "metric": ("task.metrics=[acuracy]", "task.metrics: no metric 'acuracy'; did you mean "
                "'accuracy'?"),
     "no metrics": ("task.metrics=[]", "task.metrics is empty; name one or more of accuracy, *"),
-    "selecting metric": ("task.select=loss", "task.select: no metric 'loss'; did you mean "
+    "selecting metric": ("task.select=logloss", "task.select: no metric 'logloss'; did you mean "
                          "'log_loss'?"),
-    "no selecting metric": ("task.select=", "task.select: no metric ''; there are accuracy, *"),
+    "no selecting metric": ("task.select=", "task.select: no metric ''; there are loss, *"),
     "label twice": ("task.labels=[a,b,a]", "task.labels names 'a' 2 times; name each label once"),
     # places
     "task file": ("task=./zzz.yml", "task=./zzz.yml: there is no such file or folder"),
@@ -153,13 +153,13 @@ def test_a_wrong_override_is_told_before_anything_is_touched(here: Path, name: s
 def test_several_faults_are_told_together(here: Path) -> None:
     check(
         told(here, TASK, "backbone=tinny", "seed=x", "trainer.epoch=1", "task.metrics=[f1,acuracy]",
-             "task.select=loss"),
+             "task.select=logloss"),
         "no backbone 'tinny'; did you mean 'tiny'?",
         "seed must be a whole number of type int; got 'x'",
         "trainer has no option 'epoch'; did you mean 'epochs'?",
         "task.metrics: no metric 'f1'*",
         "task.metrics: no metric 'acuracy'; did you mean 'accuracy'?",
-        "task.select: no metric 'loss'; did you mean 'log_loss'?",
+        "task.select: no metric 'logloss'; did you mean 'log_loss'?",
     )  # fmt: skip
 
 

@@ -67,10 +67,11 @@ def check(split: Split | None, written: list[Any]) -> None:
         return
     assert len(split.rows) + len(split.bad) == len(written)
     bad = {int(record.id.rpartition(":")[2]) for record in split.bad}
+    rows = iter(split.rows)
     for n, record in enumerate(written, 1):
         if n not in bad:
-            assert repr(dict(split.rows.pop(0))) == repr(record)  # NaN equals nothing
-    assert not split.rows
+            assert repr(dict(next(rows))) == repr(record)  # NaN equals nothing
+    assert next(rows, None) is None
 
 
 NAME = "rows"

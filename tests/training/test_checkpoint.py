@@ -240,6 +240,6 @@ def test_a_full_disk_is_one_line_and_costs_nothing(kept, full_disk):
 
 def test_a_place_that_is_no_folder_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="file/last can't be written: Not a directory") as fault:
+    with pytest.raises(RunError, match="file/last can't be written: File exists") as fault:
         Checkpoints(tmp_path / "file").save("last", checkpoint(1))
     assert fault.value.exit_code == 1
