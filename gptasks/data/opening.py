@@ -205,7 +205,10 @@ def _undecodable(path: File, encoding: str, error: UnicodeError) -> str:
                 good = max(0, len(chunk) - len(fault.object) + fault.start)
                 at = offset + len(chunk) - len(fault.object) + fault.start
                 decoder.setstate(state)
-                line += decoder.decode(chunk[:good]).count("\n")
+                try:
+                    line += decoder.decode(chunk[:good]).count("\n")
+                except UnicodeError:  # a part by itself is none in punycode
+                    break
                 byte = f"byte 0x{fault.object[fault.start]:02x} at offset {at}, line {line}"
                 return f"{path} is not {encoding}: {byte}; {_ADVICE}."
             except UnicodeError:
