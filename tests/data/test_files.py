@@ -494,6 +494,8 @@ def test_an_unknown_encoding_names_the_nearest(tmp_path: Path):
         ConfigError, match=r"task\.data\.encoding=hex: 'hex' is not a text encoding"
     ):
         read(path, encoding="hex")
+    with pytest.raises(DataError, match=r"a\.csv is not punycode: .+; set task\.data\.encoding to"):
+        read(write(tmp_path / "a.csv", b"t\xffext,label\ngood,1\n"), encoding="punycode")
     with pytest.raises(
         ConfigError, match=r"encoding=a\0b: embedded null character; such are utf-8"
     ):

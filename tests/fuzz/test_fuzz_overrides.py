@@ -72,7 +72,8 @@ keys = st.one_of(
 def test_an_override_is_set_as_typed_or_refused(key: str, text: str) -> None:
     with refusal() as refused:
         (config,) = run_main([TASK, f"{key}={text}"], lambda config: config.resolved, REGISTRY)
-    if not refused and not key.startswith("hydra"):
+    # `task.data={…}` sets the keys it names, and leaves the others as they are.
+    if not refused and not key.startswith("hydra") and key.strip(" +") != "task.data":
         assert says(text, [value_at(config, key)]), "it was composed, and says another thing"
 
 
