@@ -68,7 +68,6 @@ def check(split: Split | None, written: list[Any]) -> None:
     rows = list(split.rows)
     assert len(rows) + len(split.bad) == len(written)
     bad = {int(record.id.rpartition(":")[2]) for record in split.bad}
-    rows = iter(split.rows)
     for n, record in enumerate(written, 1):
         if n not in bad:
             assert repr(dict(rows.pop(0))) == repr(record)  # NaN equals nothing
