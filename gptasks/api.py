@@ -97,7 +97,7 @@ class Run:
         try:
             return from_resolved(read_config(self.path), Registry())
         except GptasksError as error:
-            faults = "; ".join(str(error).splitlines())
+            faults = "; ".join(error.faults)
             raise RunError(f"{self.path / CONFIG} does not fit this gptasks: {faults}") from error
 
     @cached_property

@@ -89,7 +89,7 @@ def opened_run(options: argparse.Namespace) -> Run:
 
     faults = check(RunOptions, {"device": options.device}, "")
     if faults:
-        raise ConfigError("\n".join(faults))
+        raise ConfigError(*faults)
     run = load(options.run, device=options.device, trust_remote_code=options.trust_remote_code)
     given = {key: getattr(options, key) for key in COLUMNS if getattr(options, key) is not None}
     for key in given:
@@ -138,7 +138,8 @@ def rows_of(options: argparse.Namespace, task: Task) -> Iterator[Row]:
             stdin = DataFile(path, "stdin", address="stdin")
             yield from _records(stdin, data_options(options, str(path)), task)
         except GptasksError as error:
-            raise type(error)(str(error).replace(str(path), "stdin")) from error
+            told = [fault.replace(str(path), "stdin") for fault in error.faults]
+            raise type(error)(*told) from error
 
 
 def typed_rows(texts: Sequence[str], task: Task) -> Iterator[Row]:
@@ -195,10 +196,10 @@ def keys_as_flags() -> Iterator[None]:
     try:
         yield
     except GptasksError as error:
-        said = _named_by_flags(str(error))
-        if said == str(error):
+        told = [_named_by_flags(fault) for fault in error.faults]
+        if told == error.faults:
             raise
-        raise type(error)(said) from error
+        raise type(error)(*told) from error
 
 
 def _records(file: DataFile, data: DataOptions, task: Task) -> Iterator[Row]:

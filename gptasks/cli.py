@@ -136,13 +136,8 @@ def _sure_to_stop() -> Iterator[None]:
 
 
 def _lines(error: GptasksError) -> list[str]:
-    """The faults an error tells of, each on one line.
-
-    Only a ConfigError holds several; a line break elsewhere comes from someone's data.
-    """
-    said = str(error)
-    faults = said.split("\n") if isinstance(error, ConfigError) else [said]
-    every = (*faults, *getattr(error, "__notes__", ()))
+    """The faults an error tells of, each on one line."""
+    every = (*error.faults, *getattr(error, "__notes__", ()))
     return [_plain(fault) for fault in every if fault]  # none: another process has told it
 
 

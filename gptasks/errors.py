@@ -16,9 +16,25 @@ class GptasksError(Exception):
     exit_code: int = 2
     """What the command line exits with: 2 when the input was wrong, 1 when a sound run failed."""
 
+    @property
+    def faults(self) -> list[str]:
+        """Each fault it tells of; only a ConfigError has several."""
+        return [str(self)]
+
 
 class ConfigError(GptasksError):
-    """A key, value or choice of the configuration is wrong."""
+    """A key, value or choice of the configuration is wrong.
+
+    It may tell of several faults, a line each, whatever line breaks a name or value in them has.
+    """
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__("\n".join(" ".join(fault.split("\n")) for fault in faults))
+
+    @property
+    def faults(self) -> list[str]:
+        """Each fault it tells of, on one line."""
+        return str(self).split("\n")
 
 
 class DataError(GptasksError):

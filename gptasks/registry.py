@@ -150,7 +150,7 @@ class Registry:
         choice = Choice(group, name, kind, kind_name, values, description, path, plugin)
         faults = check_choice(kind, without_interpolations(choice.values), choice.where)
         if faults:
-            raise ConfigError("\n".join(f"{path}: {fault}" for fault in faults))
+            raise ConfigError(*(f"{path}: {fault}" for fault in faults))
         return dataclasses.replace(choice, values=_rooted(choice.values, kind, path))
 
     @cached_property
@@ -271,7 +271,7 @@ def build_task(values: Mapping[str, Any], registry: Registry, name: str | None =
     task: Task = build(kind, given, f"task '{name}' ({origin})", internal=True)
     faults = task_faults(vars(task), kind)
     if faults:
-        raise ConfigError("\n".join(faults))
+        raise ConfigError(*faults)
     return task
 
 

@@ -54,7 +54,7 @@ def build(cls: type[T], values: Mapping[str, Any], where: str, *, internal: bool
     faults: list[str] = []
     made = _Reader(where, internal, faults).instance(cls, values, "")
     if made is None:
-        raise ConfigError("\n".join(faults))
+        raise ConfigError(*faults)
     return made
 
 
@@ -93,7 +93,7 @@ class _Reader:
         try:
             return cls(**given)
         except ConfigError as error:
-            self.faults.extend(str(error).split("\n"))
+            self.faults += error.faults
         except (TypeError, ValueError) as error:
             self.faults.append(f"{self.where or cls.__name__}: {error}")
         return None

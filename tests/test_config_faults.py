@@ -207,6 +207,26 @@ def test_all_faults_are_told_at_once(registry: Registry, tmp_path: Path) -> None
     ]
 
 
+def test_a_fault_is_one_line_whatever_breaks_its_names_have(
+    registry: Registry, tmp_path: Path
+) -> None:
+    (tmp_path / "my.yaml").write_text(
+        'kind: toy\n"si\\nse": 3\nselect: "lo\\nss"\nmax_length: 0\n', encoding="utf-8"
+    )
+    assert faults(registry, "task=my.yaml", "seed=[\n\n", "a\nb=3", "backbone=\n\n") == [
+        "my.yaml: task 'my' (my.yaml) has no option 'si se'; did you mean 'size'?",
+        "my.yaml: task.max_length must be at least 1; got 0",
+        "no backbone '  '; there are distilgpt2, gpt2, gpt2-medium, pythia-160m, qwen3-0.6b, "
+        "smollm2, tiny, tiny_gpt2",
+        "seed=[   is no list or map: a value is missing beside a comma or bracket",
+        "there is no option 'a b'",
+    ]
+    assert faults(registry, "task=toy", "task.select=lo\nss", "task.labels=['a\n','a\n']") == [
+        "task.select: no metric 'lo ss'; did you mean 'loss'?",
+        "task.labels names 'a ' 2 times; name each label once",
+    ]
+
+
 def test_options_of_a_group_without_a_choice_are_not_judged(registry: Registry) -> None:
     assert faults(registry, TASK, "strategy=zzz", "strategy.rank=3", "strategy.foo=3") == [
         "no strategy 'zzz'; there are full, head, lora"

@@ -55,12 +55,12 @@ def compose_all(plan: Plan, primary: dict[str, Any]) -> list[tuple[dict[str, Any
             with explained():
                 jobs.append((_values(cfg, plan), prepared.typed(HydraConfig.get().overrides.task)))
         except ConfigError as error:
-            faults.append(str(error))
+            faults.extend(error.faults)
 
     with _prepared(plan, primary) as (engine, prepared):
         engine.multirun(MAIN, note, prepared.overrides, with_log_configuration=False)
     if faults:
-        raise ConfigError("\n".join(dict.fromkeys(faults)))
+        raise ConfigError(*dict.fromkeys(faults))
     return jobs
 
 

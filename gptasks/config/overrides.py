@@ -87,7 +87,7 @@ def read_overrides(
     reader = _Reader(registry, sweep)
     reader.read(overrides, usual)
     if reader.faults:
-        raise ConfigError("\n".join(dict.fromkeys(reader.faults)))
+        raise ConfigError(*dict.fromkeys(reader.faults))
     return reader.plan
 
 
@@ -125,7 +125,7 @@ class _Reader:
         try:
             yield
         except GptasksError as error:
-            self.faults.extend(str(error).split("\n"))
+            self.faults += error.faults
 
     def split(self, text: str) -> list[tuple[str, str]]:
         """Key and value of an override; nothing where it is Hydra's own."""

@@ -83,14 +83,14 @@ def from_resolved(
         try:
             made[group] = _instance(group, resolved.get(group), registry)
         except GptasksError as error:
-            faults.append(str(error))
+            faults += error.faults
     own = {key: value for key, value in resolved.items() if key not in GROUPS}
     try:
         made["run"] = build(RunOptions, own, "")
     except ConfigError as error:
-        faults.append(str(error))
+        faults += error.faults
     if faults:
-        raise ConfigError("\n".join(faults))
+        raise ConfigError(*faults)
     trainer, strategy = made["trainer"], made["strategy"]
     for key in ("epochs", "learning_rate"):
         if getattr(trainer, key) is None:
