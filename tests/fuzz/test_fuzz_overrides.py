@@ -67,7 +67,7 @@ keys = st.one_of(
 )
 
 
-@fuzz(80)
+@fuzz(60)
 @given(keys, texts)
 def test_an_override_is_set_as_typed_or_refused(key: str, text: str) -> None:
     with refusal() as refused:

@@ -55,7 +55,7 @@ wrong = st.dictionaries(st.sampled_from((*OPTIONS, "sise", "directory")), values
 documents = st.tuples(right, wrong | st.just({})).map(lambda pair: {**pair[0], **pair[1]})
 
 
-@fuzz(40)
+@fuzz(30)
 @given(documents, st.booleans(), st.sampled_from((True, False, None)))
 def test_a_task_file_is_read_as_written_or_refused(
     told: dict[str, Any], unicode: bool, flow: bool | None
