@@ -268,7 +268,12 @@ def test_ctrl_c_is_not_lost_in_a_destructor(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(verbs, "tasks", work)
     hook = sys.unraisablehook
-    assert gptasks("tasks") == (130, "", "gptasks: stopped.\n")
+    # In the background of a script SIGINT is ignored from the start.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert gptasks("tasks") == (130, "", "gptasks: stopped.\n")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert sys.unraisablehook is hook
     assert threading.active_count() < 50
 
