@@ -61,8 +61,9 @@ class TokenClassification(Task):
     """Column with what is marked in that text: a list of {"start": 0, "end": 5, "label": "PER"}, in
     characters, the end not included."""
 
-    attention: str = field(default="two-way", metadata={"choices": ("two-way", "causal")})
-    """`two-way`: every word is read knowing the whole window; `causal`: knowing what is before."""
+    attention: str = field(default="causal", metadata={"choices": ("causal", "two-way")})
+    """`causal`: every word is read knowing what is before it; `two-way`: knowing the whole window,
+    which layers that stay frozen were not trained for."""
 
     overlap: int = field(default=64, metadata={"minimum": 0})
     """Tokens that neighbouring windows of a long text share."""

@@ -218,7 +218,7 @@ def test_a_decoder_that_can_not_read_two_ways_is_refused_in_one_line(data: Path,
     AutoModel.from_config(config).save_pretrained(tmp_path / "next")
     backbone().tokenizer.save(tmp_path / "next")
     line = small(data, "task=token_classification", f"backbone={tmp_path / 'next'}")
-    done = gptasks(*line, "run=r")
+    done = gptasks(*line, "task.attention=two-way", "run=r")
     assert done.code == 2, done.err
     (fault,) = done.faults
     assert (
