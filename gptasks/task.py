@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gptasks.backbone import Backbone
     from gptasks.tokenizer import Tokenizer
 
-CONTRACT = 1
+CONTRACT = 2
 """Major version of this contract; it rises when a plugin written for it would break."""
 
 
@@ -139,10 +139,6 @@ class Task(ABC):
     """What a prediction's value is, and so which metrics can score it: `label`; `tags`, a list with
     a label for each word; or `text`."""
 
-    two_way: ClassVar[bool] = False
-    """Whether every token reads the whole window, and not only what stands before it. A kind may
-    answer it by a property."""
-
     data: DataOptions = field(default_factory=DataOptions)
     """Where the rows come from."""
 
@@ -165,6 +161,11 @@ class Task(ABC):
 
     labels: list[str] = field(default_factory=list)
     """The classes in order; left empty, they are read off the training rows, sorted."""
+
+    @property
+    def two_way(self) -> bool:
+        """Whether every token reads the whole window, and not only what stands before it."""
+        return False
 
     # -- rows -----------------------------------------------------------------------------
 

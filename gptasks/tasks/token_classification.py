@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,8 +10,10 @@ from gptasks.data.encoding import IGNORED
 from gptasks.errors import ConfigError, DataError, listing, suggest
 from gptasks.tags import Span, as_bio, entities, repaired, tags_of
 from gptasks.task import Layout, Prediction, Probe, Row, Task
+from gptasks.tasks.marked_rows import joined, listed, spans_of
 from gptasks.tasks.texts import names_of, text_of
-from gptasks.words import FULL_WIDTH, UNSPACED, units
+from gptasks.tasks.windows import last_tokens, windows
+from gptasks.words import units
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -89,7 +90,7 @@ class TokenClassification(Task):
             self.labels = _tag_set(self.labels)
 
     @property
-    def two_way(self) -> bool:  # type: ignore[override]
+    def two_way(self) -> bool:
         """By `attention`."""
         return self.attention == "two-way"
 
@@ -113,7 +114,7 @@ class TokenClassification(Task):
                 f"column '{self.tags}' is not there{suggest(self.tags, row)} (it has: "
                 f"{listing(row)}); set task.tags=COLUMN"
             )
-        tokens, tags = _list(row, self.tokens), _list(row, self.tags)
+        tokens, tags = listed(row, self.tokens), listed(row, self.tags)
         if len(tags) != len(tokens):
             raise DataError(
                 f"column '{self.tags}' has {len(tags)} tags for the {len(tokens)} words of "
@@ -128,7 +129,7 @@ class TokenClassification(Task):
     def reference(self, row: Row) -> list[str] | None:
         """The tags in BIO; None for a row without tags or spans."""
         if self.tokens in row:
-            return None if row.get(self.tags) is None else as_bio(_list(row, self.tags))
+            return None if row.get(self.tags) is None else as_bio(listed(row, self.tags))
         return None if row.get(self.spans) is None else self._tags_of_spans(row)
 
     def row_of(self, text: str, id: str) -> Row:
@@ -177,9 +178,9 @@ class TokenClassification(Task):
         text, words = self._words(row)
         ids, places = tokenizer.placed(text)
         before, after = tokenizer.frame
-        last, reference = _last_tokens(words, places), self.reference(row)
+        last, reference = last_tokens(words, places), self.reference(row)
         start = seen = 0
-        for begin, end, count in _windows(last, len(ids), self._room(tokenizer), self.overlap):
+        for begin, end, count in windows(last, len(ids), self._room(tokenizer), self.overlap):
             positions = [
                 min(max(place - begin, 0), end - begin - 1) + len(before)
                 for place in last[start : start + count]
@@ -301,7 +302,7 @@ class TokenClassification(Task):
     def _words(self, row: Row) -> tuple[str, list[tuple[int, int]]]:
         """The text of a row, and the characters, start and end, of its words."""
         if self.tokens in row:
-            return _joined(_list(row, self.tokens), self.tokens)
+            return joined(listed(row, self.tokens), self.tokens)
         if self.text not in row:
             raise DataError(
                 f"neither column '{self.tokens}' nor column '{self.text}' is there (it has: "
@@ -326,7 +327,7 @@ class TokenClassification(Task):
         starts = {start: n for n, (start, _) in enumerate(places)}
         ends = {end: n + 1 for n, (_, end) in enumerate(places)}
         found = []
-        for span in _spans(row[self.spans], self.spans):
+        for span in spans_of(row[self.spans], self.spans):
             if not 0 <= span.start < span.end <= len(text):
                 raise DataError(
                     f"column '{self.spans}': {span.label} from {span.start} to {span.end} is not "
@@ -354,83 +355,3 @@ def _tag_set(names: Sequence[str]) -> list[str]:
 
 def _mean(numbers: Sequence[float]) -> float:
     return sum(numbers) / len(numbers)
-
-
-def _list(row: Row, column: str) -> list[str]:
-    """A cell with one entry a word."""
-    value = row[column]
-    if isinstance(value, str):
-        return value.split()
-    if not isinstance(value, list | tuple):
-        raise DataError(
-            f"column '{column}' holds a {type(value).__name__}, where a list or a text with spaces "
-            "is read"
-        )
-    return [text_of(one, column) for one in value]
-
-
-def _joined(tokens: Sequence[str], column: str) -> tuple[str, list[tuple[int, int]]]:
-    """The text that words make, with spaces where it would be written with them; and their places
-    in it."""
-    text, places = "", []
-    for number, token in enumerate(tokens):
-        if not token.strip():
-            raise DataError(f"column '{column}': word {number} (from 0) is empty")
-        text += " " if text and not _touch(text[-1], token[0]) else ""
-        places.append((len(text), len(text) + len(token)))
-        text += token
-    return text, places
-
-
-def _touch(left: str, right: str) -> bool:
-    """Whether words that end and begin with these signs are written without a space between them:
-    those of scripts that have none, and the signs beside them."""
-    if FULL_WIDTH.match(left) or FULL_WIDTH.match(right):
-        return True
-    unspaced = [bool(UNSPACED.match(sign)) for sign in (left, right)]
-    return any(unspaced) and all(
-        is_one or not sign.isalnum() for is_one, sign in zip(unspaced, (left, right), strict=True)
-    )
-
-
-def _spans(value: Any, column: str) -> Iterator[Span]:
-    """What is marked: a list of {"start", "end", "label"}."""
-    if not isinstance(value, list | tuple):
-        raise DataError(f"column '{column}' holds a {type(value).__name__}, where a list is read")
-    for span in value:
-        try:
-            yield Span(str(span["label"]), int(span["start"]), int(span["end"]))
-        except (TypeError, KeyError, ValueError) as error:
-            raise DataError(
-                f"column '{column}' holds {span!r}, where "
-                '{"start": 0, "end": 5, "label": "NAME"} is read'
-            ) from error
-
-
-def _last_tokens(words: Sequence[tuple[int, int]], places: Sequence[tuple[int, int]]) -> list[int]:
-    """The last token that shows some of each word; of one without any, the token before it."""
-    starts = [start for start, _ in places]
-    return [max(0, bisect_left(starts, end) - 1) for _, end in words]
-
-
-def _windows(
-    last: Sequence[int], tokens: int, room: int, overlap: int
-) -> Iterator[tuple[int, int, int]]:
-    """Each window's first token, the one after its last, and how many words are tagged in it.
-
-    last: the token that stands for each word. A word is tagged in the window that shows the most
-    on its poorer side; where the text itself ends, nothing is missing.
-    """
-    begins = [0]
-    while begins[-1] + room < tokens:
-        begins.append(min(begins[-1] + room - overlap, tokens - room))
-
-    def shown(begin: int, place: int) -> float:
-        left = place - begin if begin else tokens
-        right = begin + room - 1 - place if begin + room < tokens else tokens
-        return min(left, right)
-
-    chosen = [max(begins, key=lambda begin: shown(begin, place)) for place in last]
-    for begin in begins:
-        if count := chosen.count(begin):
-            yield begin, min(begin + room, tokens), count

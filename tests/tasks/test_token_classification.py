@@ -13,7 +13,8 @@ from tiny_models import MIXED, backbone, merged
 from gptasks.data.encoding import IGNORED
 from gptasks.errors import ConfigError, DataError
 from gptasks.task import Prediction, Row
-from gptasks.tasks.token_classification import TokenClassification, _windows
+from gptasks.tasks.token_classification import TokenClassification
+from gptasks.tasks.windows import windows as windows_of
 from gptasks.words import units
 
 TAGS = ["O", "B-CITY", "I-CITY", "B-DAY", "I-DAY"]
@@ -185,7 +186,7 @@ def test_every_word_is_tagged_once_and_where_most_is_shown(
     overlap = min(overlap, room - 1)
     last = [sum(lengths[: n + 1]) - 1 for n in range(len(lengths))]
     tokens = last[-1] + 1
-    found = list(_windows(last, tokens, room, overlap))
+    found = list(windows_of(last, tokens, room, overlap))
     assert sum(count for _, _, count in found) == len(lengths)
     start = 0
     for begin, end, count in found:
