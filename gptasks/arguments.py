@@ -21,6 +21,7 @@ from gptasks.errors import ConfigError, DataError, GptasksError, suggest
 if TYPE_CHECKING:
     from gptasks.api import Run
     from gptasks.data.sources import DataFile
+    from gptasks.registry import Registry
     from gptasks.task import DataOptions, Row, Task
 
 COLUMNS = ("text", "text_pair", "label")
@@ -188,6 +189,12 @@ def write_line(file: TextIO, record: Mapping[str, Any]) -> None:
     """One JSON object, in signs that the file's encoding has."""
     is_unicode = (file.encoding or "utf-8").lower().startswith("utf")
     file.write(json.dumps(record, ensure_ascii=not is_unicode) + "\n")
+
+
+def warn_of_broken(registry: Registry) -> None:
+    """One line on stderr for each plugin that could not be loaded."""
+    for broken in registry.plugins.broken:
+        print(f"gptasks: {broken.message}", file=sys.stderr)
 
 
 @contextlib.contextmanager

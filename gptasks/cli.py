@@ -13,23 +13,10 @@ import sys
 import threading
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from gptasks.errors import ConfigError, GptasksError, suggest
-
-VERBS = (
-    "train",
-    "evaluate",
-    "predict",
-    "compare",
-    "export",
-    "data",
-    "tasks",
-    "plugins",
-    "cache",
-    "help",
-    "version",
-)
+from gptasks.verbs import VERBS, function
 
 logger = logging.getLogger("gptasks")
 
@@ -44,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with _own_output(), _sure_to_stop():
         try:
             verb, rest = _verb(arguments)
-            _function(verb)(rest)
+            function(verb)(rest)
             if sys.stdout is not None:
                 sys.stdout.flush()  # here, where what goes wrong can still be told
         except GptasksError as error:
@@ -86,12 +73,6 @@ def _verb(arguments: Sequence[str]) -> tuple[str, Sequence[str]]:
     if verb == "train" and "--version" in rest:
         return "version", []
     return verb, rest
-
-
-def _function(verb: str) -> Callable[[Sequence[str]], None]:
-    from gptasks import verbs
-
-    return getattr(verbs, verb)
 
 
 @contextlib.contextmanager

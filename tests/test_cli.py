@@ -19,8 +19,9 @@ import pytest
 import yaml
 from command_line import OWN, Result, films, gptasks, program, train, write_csv
 
-from gptasks import TrainingError, cli, verbs
+from gptasks import TrainingError
 from gptasks.plugins import version_of
+from gptasks.verbs import VERBS, function
 
 HEAVY = ("torch", "transformers", "evaluate", "datasets", "wandb", "sklearn", "peft", "hydra",
          "numpy")  # fmt: skip
@@ -56,7 +57,7 @@ def test_the_whole_command_line_is_shown(argv: list[str]) -> None:
     assert done.out.startswith("gptasks fine-tunes one GPT for many tasks.\n")
 
 
-@pytest.mark.parametrize("verb", [verb for verb in cli.VERBS if verb not in ("train", "help")])
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in ("train", "help")])
 def test_every_verb_shows_its_flags(verb: str) -> None:
     texts = {gptasks(*argv).out for argv in ([verb, "--help"], ["help", verb])}
     if verb != "version":  # asked for help on it, it may as well answer
@@ -64,10 +65,10 @@ def test_every_verb_shows_its_flags(verb: str) -> None:
         assert text.startswith(f"usage: gptasks {verb} ")
 
 
-def test_every_verb_is_a_function_and_on_the_page() -> None:
+def test_every_verb_is_a_module_and_on_the_page() -> None:
     page = gptasks("--help").out
-    for verb in cli.VERBS:
-        assert callable(getattr(verbs, verb))
+    for verb in VERBS:
+        assert callable(function(verb))
         if verb not in ("train", "help", "version"):
             assert f"gptasks {verb}" in page
 
@@ -250,7 +251,7 @@ def test_ctrl_c_elsewhere_promises_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     def stop(argv: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(verbs, "tasks", stop)
+    monkeypatch.setattr("gptasks.verbs.tasks.run", stop)
     assert gptasks("tasks") == (130, "", "gptasks: stopped.\n")
 
 
@@ -266,7 +267,7 @@ def test_ctrl_c_is_not_lost_in_a_destructor(monkeypatch: pytest.MonkeyPatch) -> 
             time.sleep(0.01)
         raise AssertionError("was not stopped")
 
-    monkeypatch.setattr(verbs, "tasks", work)
+    monkeypatch.setattr("gptasks.verbs.tasks.run", work)
     hook = sys.unraisablehook
     # In the background of a script SIGINT is ignored from the start.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -314,7 +315,7 @@ def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(argv: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(verbs, "tasks", fail)
+    monkeypatch.setattr("gptasks.verbs.tasks.run", fail)
     with pytest.raises(ZeroDivisionError):
         gptasks("tasks")
 
