@@ -11,12 +11,17 @@ import shlex
 import signal
 import sys
 import threading
+import time
 import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 
 from gptasks.errors import ConfigError, GptasksError, suggest
 from gptasks.verbs import VERBS, function
+
+PATIENCE = 10.0
+"""Seconds that a silent process with a fault waits: torchrun ends the others when one ends, and the
+one that speaks may not have spoken yet. It ends this one, too."""
 
 logger = logging.getLogger("gptasks")
 
@@ -37,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         except GptasksError as error:
             for line in _lines(error):
                 _say(line)
+            if not _speaks():
+                time.sleep(PATIENCE)
             return error.exit_code
         except SystemExit as error:  # argparse has shown a verb's --help
             return int(error.code or 0)
