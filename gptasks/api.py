@@ -145,7 +145,8 @@ class Run:
         """
         task = self.task if data is None else dataclasses.replace(self.task, data=data)
         limit = self.config.run.limit if data is None else None
-        split: Split = load_splits(task, limit=limit, names=("test",))["test"]
+        sources = self.config.sources
+        split: Split = load_splits(task, limit=limit, names=("test",), sources=sources)["test"]
         if data is None and split.sha256 != self.results["data"]["test"]["sha256"]:
             logger.warning("the test rows have changed since %s was trained", self.path)
         predictions = self._predict(split.rows)
@@ -153,6 +154,7 @@ class Run:
             task,
             predictions,
             references_of(task, split.rows),
+            self.config.metrics,
             seed=self.config.run.seed,
             resamples=self.config.run.bootstrap,
         )

@@ -1,4 +1,4 @@
-"""The kinds that come with gptasks, registered through the hook that every plugin uses."""
+"""What comes with gptasks, registered through the hooks that every plugin uses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 from gptasks.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from gptasks.data.source import DataSource
+    from gptasks.metrics.base import Metric
     from gptasks.task import Task
+    from gptasks.tracking import Tracker
 
 
 @hookimpl
@@ -18,3 +21,27 @@ def register_tasks() -> list[type[Task]]:
     from gptasks.tasks.token_classification import TokenClassification
 
     return [SequenceClassification, TokenClassification, ConditionalGeneration]
+
+
+@hookimpl
+def register_metrics() -> list[type[Metric]]:
+    """The metrics under `gptasks.metrics`."""
+    from gptasks.metrics import NAMES, metric_class
+
+    return [metric_class(name) for name in NAMES]
+
+
+@hookimpl
+def register_sources() -> list[type[DataSource]]:
+    """Files, packages of the package index, data sets of the hub."""
+    from gptasks.data.sources import SOURCES
+
+    return list(SOURCES.values())
+
+
+@hookimpl
+def register_trackers() -> list[type[Tracker]]:
+    """The trackers under `gptasks.tracking`."""
+    from gptasks.tracking import TRACKERS
+
+    return list(TRACKERS.values())

@@ -1,13 +1,17 @@
-"""What `gptasks tasks` says of each task: kind, metrics, owner, data, licence, size."""
+"""What `gptasks tasks` says of each task: kind, metrics, owner, data, licence, size; and what
+`gptasks plugins list` says of plugins."""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gptasks.data.sources import named
 from gptasks.fields import defaults
-from gptasks.registry import Choice
+from gptasks.metrics import NAMES
+from gptasks.plugins import CORE
+from gptasks.registry import Choice, Registry
 from gptasks.task import DataOptions
 
 COLUMNS = 80
@@ -57,6 +61,35 @@ def task_lines(task: Choice) -> str:
         download = f" · download {size} MB" if size is not None else ""
         lines.append(_paragraph(f"data: {said['data']} · {licence}{download}"))
     return "\n".join(lines)
+
+
+def plugin_rows(registry: Registry) -> list[list[str]]:
+    """The plugins that are loaded, one a row, under a row of headings."""
+    owned: dict[str, list[str]] = {}
+    for task in registry.tasks():
+        owned.setdefault(task.plugin or "", []).append(task.name)
+    metrics = {plugin.name: names(classes) for plugin, classes in registry.metric_classes}
+    metrics[CORE] = list(NAMES)
+    rows = [["plugin", "from", "tasks", "more"]]
+    for plugin in registry.plugins.loaded:
+        more = {
+            "metric": metrics.get(plugin.name, []),
+            "data source": names(plugin.sources),
+            "tracker": names(plugin.trackers),
+        }
+        told = ", ".join(_counted(noun, found) for noun, found in more.items() if found)
+        tasks = ", ".join(owned.get(plugin.name, [])) or "none"
+        rows.append([plugin.name, plugin.origin, tasks, told])
+    return rows
+
+
+def names(classes: Iterable[Any]) -> list[str]:
+    """The names that classes of plugins are selected by."""
+    return [cls.name for cls in classes]
+
+
+def _counted(noun: str, found: Sequence[str]) -> str:
+    return f"{noun} {found[0]}" if len(found) == 1 else f"{len(found)} {noun}s"
 
 
 def _paragraph(text: str, indent: str = "    ") -> str:

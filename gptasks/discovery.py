@@ -1,4 +1,4 @@
-"""Finds plugins without importing them: entry points, and packages in drop-in folders."""
+"""Finds plugins without importing them: entry points, and drop-ins: packages, and YAML files."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import importlib.util
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from gptasks.errors import PluginError
+from gptasks.watchdog import watched
 
 GROUP = "gptasks"
 """Entry-point group of installed plugins."""
 
 FOLDERS = "GPTASKS_PLUGINS"
-"""Environment variable: folders whose packages are plugins too, separated as in PATH."""
+"""Environment variable: folders that hold plugins too, separated as in PATH."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,9 @@ class Found:
     version: str | None = None
     folder: Path | None = None
     """The package's folder; None for a module of one file."""
+
+    is_loose: bool = False
+    """Whether it is the YAML files that lie in `folder` itself, each a task."""
 
 
 def find() -> Iterator[Found]:
@@ -61,6 +66,7 @@ def find() -> Iterator[Found]:
         if not any(_is_same(folder, other) for other in seen):
             seen.append(folder)
             yield Found(folder.name, str(folder.resolve()), folder, folder=folder)
+    yield from _loose()
     yield from _missing_folders()
 
 
@@ -95,10 +101,23 @@ def _named_folders() -> list[Path]:
     return [Path(os.path.expanduser(name)) for name in named if name]
 
 
+def _loose() -> Iterator[Found]:
+    """The folders that hold YAML files beside packages, or alone."""
+    folders = {folder.resolve(): folder for folder in (Path.cwd() / "plugins", *_named_folders())}
+    for key, folder in folders.items():
+        if next(yaml_files(folder), None) is not None:
+            yield Found(folder.name, f"{key}{os.sep}*", folder, folder=folder, is_loose=True)
+
+
+def yaml_files(folder: Path) -> Iterator[Path]:
+    """The YAML files in a folder by name, hidden ones left out."""
+    return (path for path in sorted(folder.glob("*.y*ml")) if not path.name.startswith("."))
+
+
 def _missing_folders() -> Iterator[Found]:
     for folder in _named_folders():
-        if next(_packages(folder), None) is None:
-            why = "holds no package" if folder.is_dir() else "does not exist"
+        if next(_packages(folder), None) is None and next(yaml_files(folder), None) is None:
+            why = "holds no package and no YAML file" if folder.is_dir() else "does not exist"
             error = PluginError(f"was not found: {FOLDERS} names the folder {folder}, which {why}")
             yield Found(folder.name, str(folder), error)
 
@@ -112,15 +131,30 @@ def _packages(parent: Path) -> Iterator[Path]:
                 yield folder
 
 
+def source_file(found: Found) -> Path | None:
+    """The file of a plugin's module, which is not imported; None where it has none."""
+    target = found.target
+    if isinstance(target, importlib.metadata.EntryPoint):
+        spec = _spec_of(target)
+        return Path(spec.origin) if spec is not None and spec.has_location and spec.origin else None
+    return target / "__init__.py" if isinstance(target, Path) else None
+
+
 def _folder_of(point: importlib.metadata.EntryPoint) -> Path | None:
     """The folder of an installed package, without importing it; None if it is none."""
-    try:
-        spec = importlib.util.find_spec(point.module)
-    except (Exception, SystemExit):  # no module's name, or a parent package that fails: loading
-        # it will tell
-        return None
+    spec = _spec_of(point)
     places = list(spec.submodule_search_locations or []) if spec else []
     return Path(places[0]) if places else None
+
+
+def _spec_of(point: importlib.metadata.EntryPoint) -> ModuleSpec | None:
+    name, _ = _distribution(point)
+    what = f"plugin '{point.name}'{f' ({name})' if name else ''}"
+    try:
+        with watched(what, f"GPTASKS_BLOCK={point.name} leaves it out."):
+            return importlib.util.find_spec(point.module)
+    except (Exception, SystemExit):  # no module's name, or a parent package that fails: loading
+        return None  # it will tell
 
 
 def _is_same(one: Path, other: Path) -> bool:

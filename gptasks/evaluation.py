@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from torch import nn
 
+    from gptasks.metrics.base import Metric
+
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -132,25 +134,33 @@ def sampled(n: int, most: int | None) -> list[int]:
 
 
 def quick_scores(
-    task: Task, predictions: Sequence[Prediction], references: Sequence[Any]
+    task: Task,
+    predictions: Sequence[Prediction],
+    references: Sequence[Any],
+    extra: Mapping[str, type[Metric]],
 ) -> dict[str, float]:
-    """The metric that selects and the headline metric, without intervals."""
+    """The metric that selects and the headline metric, without intervals.
+
+    extra: metrics of plugins, by name.
+    """
     names = [name for name in dict.fromkeys([task.select, task.metrics[0]]) if name != LOSS]
-    return {name: point(name, predictions, references, task.labels) for name in names}
+    return {name: point(name, predictions, references, task.labels, extra=extra) for name in names}
 
 
 def full_scores(
     task: Task,
     predictions: Sequence[Prediction],
     references: Sequence[Any],
+    extra: Mapping[str, type[Metric]],
     *,
     seed: int,
     resamples: int,
 ) -> dict[str, Score]:
-    """Every metric of the task, with its 95% interval."""
+    """Every metric of the task, with its 95% interval. extra: metrics of plugins, by name."""
     return score_all(
-        task.metrics, predictions, references, task.labels, seed=seed, resamples=resamples
-    )
+        task.metrics, predictions, references, task.labels,
+        seed=seed, resamples=resamples, extra=extra,
+    )  # fmt: skip
 
 
 def warn_if_constant(

@@ -10,21 +10,29 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import importlib.util
-import inspect
 import os
-import re
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from gptasks import builtin, hookspecs
-from gptasks.discovery import GROUP, Found, find, version_of
-from gptasks.errors import PluginError, suggest
+from gptasks.discovery import GROUP, Found, find, source_file, version_of, yaml_files
+from gptasks.errors import PluginError
+from gptasks.plugin_checks import STATED, check_classes, check_contract, reason, stated_in
 from gptasks.task import Task
+from gptasks.watchdog import limit, watched
+
+if TYPE_CHECKING:
+    from gptasks.data.source import DataSource
+    from gptasks.tracking import Tracker
+
+CORE = "builtin"
+"""The plugin of what comes with gptasks."""
 
 BLOCK = "GPTASKS_BLOCK"
 """Environment variable: names of plugins to leave out, separated by commas."""
@@ -42,8 +50,17 @@ class Plugin:
     folder: Path | None
     """The package's folder; None for a module of one file."""
 
+    is_loose: bool = False
+    """Whether it is the YAML files that lie in `folder` itself, each a task."""
+
+    target: object = field(default=None, repr=False, compare=False)
+    """What answers the hooks."""
+
     tasks: tuple[type[Task], ...] = ()
-    """The task classes it registers."""
+    """The task classes it registers; likewise below. Its metrics are asked for when needed."""
+
+    sources: tuple[type[DataSource], ...] = ()
+    trackers: tuple[type[Tracker], ...] = ()
 
     @property
     def origin(self) -> str:
@@ -54,6 +71,14 @@ class Plugin:
     def conf(self) -> Path | None:
         """The folder of its YAML files; None without one."""
         return self.folder / "conf" if self.folder and (self.folder / "conf").is_dir() else None
+
+    def files(self, group: str) -> Iterator[Path]:
+        """Its YAML files for a configuration group, by name."""
+        if self.is_loose:
+            assert self.folder is not None
+            yield from yaml_files(self.folder) if group == "task" else ()
+        elif self.conf is not None:
+            yield from yaml_files(self.conf / group)
 
 
 @dataclass(frozen=True)
@@ -90,31 +115,43 @@ class Plugins:
     blocked: tuple[str, ...]
     """Names left out by GPTASKS_BLOCK."""
 
+    def ask(self, plugin: Plugin, hook: str) -> list[Any]:
+        """What one plugin answers to a hook, checked. Raises PluginError, naming the plugin."""
+        try:
+            return _ask(self.manager, plugin.target, hook)
+        except (Exception, SystemExit) as error:  # a plugin's code can do anything
+            why = reason(error, plugin.distribution)
+            broken = Broken(plugin.name, plugin.distribution, plugin.version, why, plugin.folder)
+            raise PluginError(broken.message) from error
+
 
 def plugin_manager(extra: Sequence[object] = ()) -> Plugins:
-    """Load the built-ins, installed plugins, drop-in folders, and the objects of `extra`.
+    """Load the built-ins, installed plugins, drop-ins, and the objects of `extra`.
 
-    Drop-ins are the packages in `./plugins`, in the folders of GPTASKS_PLUGINS, and in `plugins/`
-    beside a gptasks that runs from its source tree.
+    Drop-ins are the packages and YAML files in `./plugins` and in the folders of GPTASKS_PLUGINS,
+    and the packages of `plugins/` beside a gptasks that runs from its source tree.
+    Raises ConfigError where an environment variable has a wrong value.
     """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    core = Found("builtin", f"{GROUP}:builtin", builtin, GROUP, version_of(GROUP))
+    core = Found(CORE, f"{GROUP}:{CORE}", builtin, GROUP, version_of(GROUP))
     loaded = [_load(manager, core)]
     broken: list[Broken] = []
     blocked: list[str] = []
     names = {name.strip() for name in os.environ.get(BLOCK, "").split(",")}
+    limit()  # a wrong number is told of before anything is imported
     for found in (*find(), *_objects(extra)):
         if {found.name, found.key} & names:
             blocked.append(found.name)
             continue
         try:
-            loaded.append(_load(manager, found))
+            origin = _origin(found.distribution, found.version, found.folder)
+            what = f"plugin '{found.name}'{f' ({origin})' if origin else ''}"
+            with watched(what, f"{BLOCK}={found.name} leaves it out."):
+                loaded.append(_load(manager, found))
         except (Exception, SystemExit) as error:  # a plugin's import can do anything
-            reason = _reason(error)
-            broken.append(
-                Broken(found.name, found.distribution, found.version, reason, found.folder)
-            )
+            why = reason(error, found.distribution)
+            broken.append(Broken(found.name, found.distribution, found.version, why, found.folder))
     return Plugins(manager, tuple(loaded), tuple(broken), tuple(blocked))
 
 
@@ -127,21 +164,21 @@ def _objects(extra: Iterable[object]) -> Iterable[Found]:
 
 
 def _load(manager: pluggy.PluginManager, found: Found) -> Plugin:
-    target = found.target
-    if isinstance(target, PluginError):
-        raise target
-    if isinstance(target, importlib.metadata.EntryPoint):
-        target = target.load()
-    elif isinstance(target, Path):
-        target = _import(target)
+    target = _target(found)
     if manager.is_registered(target):
         raise PluginError("is the same module as another plugin")
-    plugin = Plugin(found.name, found.distribution, found.version, found.folder)
+    plugin = Plugin(
+        found.name, found.distribution, found.version, found.folder, found.is_loose, target
+    )
     try:
         manager.register(target, name=found.key)
         manager.check_pending()  # pluggy reports a misspelt hook only when asked
-        tasks = _tasks(manager, target)
-        has_files = plugin.conf is not None and any(plugin.conf.glob("*/*.y*ml"))
+        answers: dict[str, Any] = {
+            "tasks": tuple(_ask(manager, target, "register_tasks")),
+            "sources": tuple(_ask(manager, target, "register_sources")),
+            "trackers": tuple(_ask(manager, target, "register_trackers")),
+        }
+        has_files = found.is_loose or (plugin.conf and any(plugin.conf.glob("*/*.y*ml")))
         if not has_files and not manager.get_hookcallers(target):
             raise PluginError(
                 "adds nothing: it has neither a function marked @hookimpl nor a YAML file in "
@@ -151,7 +188,24 @@ def _load(manager: pluggy.PluginManager, found: Found) -> Plugin:
         if manager.get_hookcallers(target) is not None:  # register() itself went through
             manager.unregister(target)
         raise
-    return dataclasses.replace(plugin, tasks=tasks)
+    return dataclasses.replace(plugin, **answers)
+
+
+def _target(found: Found) -> object:
+    """What answers the hooks, imported; PluginError where it was built for another contract."""
+    target = found.target
+    if isinstance(target, PluginError):
+        raise target
+    who = found.distribution or "version of it"
+    source = source_file(found)
+    if source is not None:  # before it is imported: what it imports may be gone
+        check_contract(stated_in(source), who)
+    if isinstance(target, importlib.metadata.EntryPoint):
+        target = target.load()
+    elif isinstance(target, Path):
+        target = ModuleType(target.name) if found.is_loose else _import(target)
+    check_contract(getattr(target, STATED, None), who)
+    return target
 
 
 def _import(folder: Path) -> ModuleType:
@@ -178,43 +232,11 @@ def _import(folder: Path) -> ModuleType:
     return module
 
 
-def _tasks(manager: pluggy.PluginManager, target: object) -> tuple[type[Task], ...]:
-    """What the plugin's own `register_tasks` gives, checked."""
+def _ask(manager: pluggy.PluginManager, target: object, hook: str) -> list[Any]:
+    """What a plugin answers to a hook, checked; nothing where it doesn't answer."""
     others = [other for other in manager.get_plugins() if other is not target]
-    classes: list[type[Task]] = []
-    for answer in manager.subset_hook_caller("register_tasks", others)():
-        if not isinstance(answer, list | tuple):
-            raise PluginError("answers register_tasks with something other than a list of classes")
-        classes.extend(answer)
-    for cls in classes:
-        _check_class(cls)
-    return tuple(classes)
-
-
-def _check_class(cls: object) -> None:
-    """Raise PluginError where a class would not work as its author expects."""
-    if not (isinstance(cls, type) and issubclass(cls, Task)):
-        raise PluginError(f"registers {cls!r}, which is no subclass of gptasks.Task")
-    said = f"registers {cls.__module__}.{cls.__qualname__}, which "
-    if inspect.isabstract(cls):
-        missing = ", ".join(sorted(cls.__abstractmethods__))
-        raise PluginError(f"{said}lacks the methods {missing}")
-    if not isinstance(cls.name, str) or not re.fullmatch(r"\w[\w.-]*", cls.name):
-        raise PluginError(
-            f"{said}needs a `name` of letters, digits, '_', '-' and '.'; it has {cls.name!r}"
-        )
-    fields = {field.name for field in dataclasses.fields(cls)}
-    annotations = inspect.get_annotations(cls)
-    typed = {name for name, text in annotations.items() if "ClassVar" not in str(text)}
-    if typed and "__dataclass_params__" not in vars(cls):
-        raise PluginError(f"{said}has options but lacks @dataclass above the class")
-    untyped = sorted((fields - typed) & set(vars(cls)))
-    if untyped:  # Python would take it for no option, and keep the parent's default in silence
-        raise PluginError(
-            f"{said}sets the option {untyped[0]} without its type; write `{untyped[0]}: <type> = …`"
-        )
-    if fields & {"name", "kind"}:
-        raise PluginError(f"{said}has an option called name or kind, which every task has already")
+    answers = manager.subset_hook_caller(hook, others)()
+    return [cls for answer in answers for cls in check_classes(hook, answer)]
 
 
 def _origin(distribution: str | None, version: str | None, folder: Path | None) -> str:
@@ -224,19 +246,3 @@ def _origin(distribution: str | None, version: str | None, folder: Path | None) 
         return ""
     near = os.path.relpath(folder)
     return str(folder) if near.startswith("..") else near
-
-
-def _reason(error: BaseException) -> str:
-    """What is wrong, on one line, to be read after "plugin 'x'"."""
-    said = " ".join(str(error).split())
-    if isinstance(error, PluginError):
-        return said
-    if isinstance(error, pluggy.PluginValidationError):
-        hook = re.match(r"unknown hook '(\w+)'", said)
-        if hook:
-            known = [name for name in vars(hookspecs) if name.startswith("register_")]
-            return f"has the hook '{hook[1]}', which is unknown{suggest(hook[1], known)}"
-        return f"has a hook that doesn't fit: {said}"
-    if isinstance(error, ImportError):
-        return f"could not be imported: {said}"
-    return f"could not be imported: {type(error).__name__}: {said}"

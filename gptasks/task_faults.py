@@ -4,26 +4,36 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gptasks.errors import listing, suggest
 from gptasks.metrics import LOSS, NAMES, names_for
+from gptasks.schema import check
 from gptasks.task import Task
 
+if TYPE_CHECKING:
+    from gptasks.data.source import DataSource
+    from gptasks.metrics.base import Metric
 
-def task_faults(values: Mapping[str, Any], kind: type[Task]) -> list[str]:
+
+def task_faults(
+    values: Mapping[str, Any], kind: type[Task], extra: Mapping[str, type[Metric]] | None = None
+) -> list[str]:
     """The faults among a task's options, one line each: metrics that are unknown or can't score
     what the kind answers, a label named twice.
 
-    values: options by name, of the right types; what is missing is no fault.
+    values: options by name, of the right types; what is missing is no fault. extra: the metrics of
+    plugins, by name.
     """
-    faults, fit = [], names_for(kind.answer)
+    extra = extra or {}
+    known = (*NAMES, *extra)
+    faults, fit = [], names_for(kind.answer, extra=extra)
     if values.get("metrics") == []:
         faults.append(f"task.metrics is empty; name one or more of {listing(fit, limit=40)}")
     named = [("metrics", name, fit) for name in values.get("metrics", [])]
     named += [("select", values["select"], [LOSS, *fit])] if "select" in values else []
     for key, name, there in named:
-        if name in NAMES and name not in there:
+        if name in known and name not in there:
             faults.append(
                 f"task.{key}: metric '{name}' can't score this kind of task, whose answer is a "
                 f"{kind.answer.removesuffix('s')}{' a word' * (kind.answer == 'tags')}; there are "
@@ -36,3 +46,14 @@ def task_faults(values: Mapping[str, Any], kind: type[Task]) -> list[str]:
         if count > 1:
             faults.append(f"task.labels names '{label}' {count} times; name each label once")
     return faults
+
+
+def source_faults(data: Any, sources: Mapping[str, type[DataSource]]) -> list[str]:
+    """The faults among a task's `data` that concern its source: its name, and its options."""
+    if not isinstance(data, Mapping) or "source" not in data:
+        return []
+    name = data["source"]
+    if name in sources:
+        return check(sources[name], data.get("options", {}), "task.data.options")
+    near = suggest(name, sources)
+    return [f"task.data.source must be one of {listing(sources)}; got {name!r}{near}"]

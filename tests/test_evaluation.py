@@ -105,22 +105,22 @@ def test_predicting_keeps_no_gradient():
 
 
 def test_quick_scores_are_the_selecting_metric_and_the_headline():
-    found = quick_scores(task(), SAID, TRUE)
+    found = quick_scores(task(), SAID, TRUE, {})
     log_loss = -(math.log(0.9) + math.log(0.8) + math.log(0.4) + math.log(0.6)) / 4
     assert found == pytest.approx({"log_loss": log_loss, "accuracy": 0.75})
     assert list(found) == ["log_loss", "accuracy"]
-    assert list(quick_scores(task(select="accuracy"), SAID, TRUE)) == ["accuracy"]
+    assert list(quick_scores(task(select="accuracy"), SAID, TRUE, {})) == ["accuracy"]
 
 
 def test_quick_and_full_scores_agree():
-    full = full_scores(task(), SAID, TRUE, seed=0, resamples=20)
-    for name, value in quick_scores(task(), SAID, TRUE).items():
+    full = full_scores(task(), SAID, TRUE, {}, seed=0, resamples=20)
+    for name, value in quick_scores(task(), SAID, TRUE, {}).items():
         assert full[name].value == value
     assert list(full) == task().metrics
 
 
 def test_no_resamples_give_no_interval():
-    score = full_scores(task(), SAID, TRUE, seed=0, resamples=0)["accuracy"]
+    score = full_scores(task(), SAID, TRUE, {}, seed=0, resamples=0)["accuracy"]
     assert (score.value, score.n) == (0.75, 4)
     assert math.isnan(score.low)
     assert math.isnan(score.high)

@@ -26,7 +26,10 @@ LEVELS: dict[str, int] = {
          "data", "metrics", "tracking"], 2,
     ),
     **dict.fromkeys(["tasks", "task_faults"], 3),
-    **dict.fromkeys(["hookspecs", "discovery", "plugins", "builtin", "registry"], 4),
+    **dict.fromkeys(
+        ["hookspecs", "discovery", "watchdog", "plugins", "plugin_checks", "builtin", "choices",
+         "registry"], 4,
+    ),
     **dict.fromkeys(["config", "evaluation", "export", "preview", "runs", "training"], 5),
     **dict.fromkeys(
         ["", "__main__", "api", "arguments", "catalogue", "cli", "compare", "verbs", "help",
@@ -52,7 +55,7 @@ PLACES: dict[str, set[str]] = {
     "mlflow": {"tracking"},
     "hydra": {"config"},
     "omegaconf": {"config"},
-    "pluggy": {"hookspecs", "plugins"},
+    "pluggy": {"hookspecs", "plugins", "plugin_checks"},
     "unearth": {"data"},
     "httpx2": {"data"},
     "pyarrow": {"data"},

@@ -130,7 +130,10 @@ def test_a_broken_plugin_is_named_and_the_rest_work(site: Path, code: str, error
 def test_an_entry_point_to_nothing_is_broken(site: Path) -> None:
     distribution(site, "acme-gone", {"gone": "acme_gone.deep", "odd": "acme odd"})
     plugins = plugin_manager()
-    assert broken(plugins, "gone").error == "could not be imported: No module named 'acme_gone'"
+    assert broken(plugins, "gone").error == (
+        "could not be imported: No module named 'acme_gone'; install what has the module "
+        "'acme_gone', or acme-gone anew with all it needs"
+    )
     assert broken(plugins, "odd").error.startswith("could not be imported: ")
 
 
@@ -228,7 +231,7 @@ def test_further_folders_are_named_by_an_environment_variable(
     assert loaded(plugins, "one").folder == tmp_path / "a" / "one"
     assert loaded(plugins, "two").folder == tmp_path / "b" / "two"
     assert broken(plugins, "none").error.endswith("none, which does not exist")
-    assert broken(plugins, "empty").error.endswith("empty, which holds no package")
+    assert broken(plugins, "empty").error.endswith("empty, which holds no package and no YAML file")
     assert broken(plugins, "x").error.endswith("the folder ~no.such.user/x, which does not exist")
 
 

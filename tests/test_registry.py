@@ -186,7 +186,8 @@ def test_a_task_of_a_broken_plugin_says_so(add: Add) -> None:
     with pytest.raises(
         PluginError,
         match=r"^task 'news' can't be used: plugin 'news' \(plugins/news\) could not be imported: "
-        r"No module named 'no_such_module'\. Mend it, or skip it with GPTASKS_BLOCK=news\.$",
+        r"No module named 'no_such_module'; install what has the module 'no_such_module'\. "
+        r"Mend it, or skip it with GPTASKS_BLOCK=news\.$",
     ):
         registry.choice("task", "news")
     with pytest.raises(ConfigError, match=r"1 broken: `gptasks plugins list` tells why\.$"):

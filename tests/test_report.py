@@ -10,15 +10,17 @@ from gptasks.metrics import Score
 from gptasks.report import run_table, score_table, sweep_table, table
 
 
-def score(value: float, low: float = math.nan, high: float = math.nan) -> Score:
-    return Score(value, low, high, 7, "s")
+def score(
+    value: float, low: float = math.nan, high: float = math.nan, *, better: bool = True
+) -> Score:
+    return Score(value, low, high, 7, "s", better)
 
 
 def results(value: float = 0.5, *, low: float = math.nan, seed: int = 0) -> dict[str, Any]:
     return {
         "task": "toys", "backbone": "tiny", "strategy": "head", "seed": seed,
         "metrics": {"test": {"accuracy": score(value, low, 0.75).as_json(),
-                             "log_loss": score(math.nan).as_json()}},
+                             "log_loss": score(math.nan, better=False).as_json()}},
         "baselines": {"majority": {"accuracy": score(0.25).as_json()}},
         "data": {"test": {"n": 1234}},
     }  # fmt: skip
@@ -36,7 +38,10 @@ def test_a_line_has_no_blanks_at_its_end() -> None:
 def test_scores_stand_with_their_intervals() -> None:
     shown = score_table(
         {
-            "lora": {"accuracy": score(0.86251, 0.85, 0.8749), "log_loss": score(0.4)},
+            "lora": {
+                "accuracy": score(0.86251, 0.85, 0.8749),
+                "log_loss": score(0.4, better=False),
+            },
             "majority": {"accuracy": score(0.5)},
         }
     )

@@ -476,7 +476,8 @@ def test_tasks_and_plugins_show_drop_ins_and_tell_of_broken_ones(
     monkeypatch.setenv("GPTASKS_BLOCK", "left")
     broken = (
         "gptasks: plugin 'torn' (plugins/torn) could not be imported: No module named "
-        "'nosuchmodule'. Mend it, or skip it with GPTASKS_BLOCK=torn.\n"
+        "'nosuchmodule'; install what has the module 'nosuchmodule'. Mend it, or skip it with "
+        "GPTASKS_BLOCK=torn.\n"
     )
     done = gptasks("tasks")
     assert (done.code, done.err) == (0, broken)

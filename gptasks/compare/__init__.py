@@ -7,12 +7,17 @@ The way there: `reading.py` reads the folders, `systems.py` makes the table, `pa
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from gptasks.compare.model import Broken, Cell, Column, Comparison, RunRecord, System, Test
 from gptasks.compare.reading import read_runs
 from gptasks.compare.systems import tabled
 from gptasks.errors import RunError
+from gptasks.metrics import NAMES
+
+if TYPE_CHECKING:
+    from gptasks.metrics.base import Metric
 
 __all__ = ["Broken", "Cell", "Column", "Comparison", "RunRecord", "System", "Test", "compare"]
 
@@ -39,5 +44,14 @@ def compare(
     comparison = tabled(runs, broken, by, metrics)
     from gptasks.compare.pairs import add_tests
 
-    add_tests(comparison, tests, force=force)
+    add_tests(comparison, tests, _of_plugins(comparison), force=force)
     return comparison
+
+
+def _of_plugins(comparison: Comparison) -> Mapping[str, type[Metric]]:
+    """The metrics of plugins, if any run names one."""
+    if all(column.metric in NAMES for column in comparison.columns):
+        return {}
+    from gptasks.registry import Registry
+
+    return Registry().metrics

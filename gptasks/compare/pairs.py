@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,8 +26,11 @@ from gptasks.compare.significance import (
 )
 from gptasks.compare.systems import better
 from gptasks.errors import GptasksError, RunError
-from gptasks.metrics import NAMES, measure
+from gptasks.metrics import measure
 from gptasks.metrics.bootstrap import Measure, interval
+
+if TYPE_CHECKING:
+    from gptasks.metrics.base import Metric
 
 CHOICES = ("auto", "all", "best", "none")
 """Which pairs are tested: `all` of a column, the `best` with every other, `none`; `auto` is the
@@ -47,21 +52,28 @@ class _Answers:
 
     stored: Stored
     labels: tuple[str, ...]
+    metric: Callable[..., Measure]
+    """Predictions, references and labels to a measure."""
+
     measure: Measure
     value: float
 
 
-def add_tests(comparison: Comparison, choice: str, *, force: bool) -> None:
+def add_tests(
+    comparison: Comparison, choice: str, extra: Mapping[str, type[Metric]], *, force: bool
+) -> None:
     """Test pairs of systems, correct their p values together, and mark the best cells.
 
-    choice: one of `CHOICES`. force: flagged cells take part too, on the rows in common.
+    choice: one of `CHOICES`. extra: metrics of plugins, by name. force: flagged cells take part
+    too, on the rows in common.
     """
     cells = [_candidates(comparison, n, force) for n in range(len(comparison.columns))]
     choice = _resolved(comparison, choice, max(map(len, cells), default=0))
     read: dict[int, Stored] = {}
     for number, found in enumerate(cells):
         if choice != "none" and len(found) > 1:
-            _test_column(comparison, number, found, choice, read)
+            metric = partial(measure, comparison.columns[number].metric, extra=extra)
+            _test_column(comparison, number, found, choice, read, metric)
     corrected = holm([test.p for test in comparison.tests])
     for test, p in zip(comparison.tests, corrected, strict=True):
         test.p_holm, test.is_significant = p, p < ALPHA
@@ -100,9 +112,14 @@ def _resolved(comparison: Comparison, choice: str, systems: int) -> str:
 
 
 def _test_column(
-    comparison: Comparison, number: int, cells: Sequence[Cell], choice: str, read: dict[int, Stored]
+    comparison: Comparison,
+    number: int,
+    cells: Sequence[Cell],
+    choice: str,
+    read: dict[int, Stored],
+    metric: Callable[..., Measure],
 ) -> None:
-    """Test the cells of a column; those that can't be are told why.
+    """Test the cells of a column by its metric; those that can't be are told why.
 
     read: the predictions of runs, which other columns of the task use as well.
     """
@@ -116,7 +133,7 @@ def _test_column(
                 if i not in read:
                     read[i] = read_predictions(run)
                 base = bases.setdefault(_rows(run), read[i])
-                answers[i] = _checked(run, column, _aligned(run, read[i], base))
+                answers[i] = _checked(run, column, _aligned(run, read[i], base), metric)
         except GptasksError as error:
             cell.untested = " ".join(str(error).split())
     same_rows: dict[str, list[Pair]] = {}
@@ -126,7 +143,7 @@ def _test_column(
             same_rows.setdefault(rows.pop(), []).append((a, b))
             continue
         try:
-            _tests(comparison, number, [(a, b)], _in_common(column, (a, b), answers))
+            _tests(comparison, number, [(a, b)], _in_common((a, b), answers))
         except GptasksError as error:
             _note(comparison, column, (a, b), error)
     for pairs in same_rows.values():
@@ -168,9 +185,11 @@ def _aligned(run: RunRecord, stored: Stored, base: Stored) -> Stored:
     return stored
 
 
-def _checked(run: RunRecord, column: Column, stored: Stored) -> _Answers:
+def _checked(
+    run: RunRecord, column: Column, stored: Stored, metric: Callable[..., Measure]
+) -> _Answers:
     """The predictions with the metric on them, if it is what the run says of itself."""
-    found = measure(column.metric, stored.predictions, stored.references, run.labels)
+    found = metric(stored.predictions, stored.references, run.labels)
     value = _value(found, len(stored.ids))
     told = run.scores["test"][column.metric].value
     if not math.isclose(value, told, rel_tol=1e-6, abs_tol=1e-6):
@@ -178,10 +197,10 @@ def _checked(run: RunRecord, column: Column, stored: Stored) -> _Answers:
             f"{run.path}: its predictions give {column.metric} {value:.4f}, its results.json says "
             f"{told:.4f}."
         )
-    return _Answers(stored, run.labels, found, value)
+    return _Answers(stored, run.labels, metric, found, value)
 
 
-def _in_common(column: Column, pair: Pair, answers: Mapping[int, _Answers]) -> dict[int, _Answers]:
+def _in_common(pair: Pair, answers: Mapping[int, _Answers]) -> dict[int, _Answers]:
     """The answers of a pair's runs on the rows, by id and reference, that all of them have."""
     runs = [i for cell in pair for i in cell.runs]
     keyed = {
@@ -199,9 +218,9 @@ def _in_common(column: Column, pair: Pair, answers: Mapping[int, _Answers]) -> d
     found = {}
     for i in runs:
         stored = answers[i].stored.at([keyed[i][key] for key in common])
-        labels = answers[i].labels
-        on_them = measure(column.metric, stored.predictions, stored.references, labels)
-        found[i] = _Answers(stored, labels, on_them, _value(on_them, len(common)))
+        labels, metric = answers[i].labels, answers[i].metric
+        on_them = metric(stored.predictions, stored.references, labels)
+        found[i] = _Answers(stored, labels, metric, on_them, _value(on_them, len(common)))
     return found
 
 
@@ -220,7 +239,7 @@ def _tests(
     both: dict[int, list[Measure]] = {}
     for place, pair in enumerate(pairs):
         try:
-            both[place] = _mixtures(column, pair, answers)
+            both[place] = _mixtures(pair, answers)
         except GptasksError as error:
             _note(comparison, column, pair, error)
     if not both:
@@ -260,7 +279,7 @@ def _tests(
         )
 
 
-def _mixtures(column: Column, pair: Pair, answers: Mapping[int, _Answers]) -> list[Measure]:
+def _mixtures(pair: Pair, answers: Mapping[int, _Answers]) -> list[Measure]:
     """The metric on the rows of both sides, one side's before the other's, for each seed.
 
     With other numbers of seeds each is taken equally often, so that the mean over these measures
@@ -273,7 +292,7 @@ def _mixtures(column: Column, pair: Pair, answers: Mapping[int, _Answers]) -> li
         first, second = a[turn % len(a)].stored, b[turn % len(b)].stored
         predictions = [*first.predictions, *second.predictions]
         references = [*first.references, *second.references]
-        found.append(measure(column.metric, predictions, references, labels))
+        found.append(answers[pair[0].runs[0]].metric(predictions, references, labels))
     return found
 
 
@@ -305,7 +324,7 @@ def _mark(comparison: Comparison, number: int, cells: Sequence[Cell], *, force: 
         and (force or not cell.flags)
         and not math.isnan(cell.value)
     ]
-    if not cells or len(cells) + len(baselines) < 2 or column.metric not in NAMES:
+    if not cells or len(cells) + len(baselines) < 2:
         return
     best = cells[0]
     beaten = {

@@ -15,7 +15,7 @@ from typing import Any
 
 from gptasks.compare.model import Broken, Cell, Column, Comparison, RunRecord, System
 from gptasks.errors import ConfigError, listing, suggest
-from gptasks.metrics import NAMES, Score, is_better_higher
+from gptasks.metrics import Score
 from gptasks.progress import counted
 from gptasks.registry import GROUPS
 
@@ -208,13 +208,9 @@ def _columns(runs: Sequence[RunRecord], metrics: Sequence[str]) -> list[Column]:
         first = Counter(next(iter(one)) for one in found if one).most_common(1)
         for name in dict.fromkeys(metrics or [metric for metric, _ in first]):
             if any(name in one for one in found):
-                columns.append(Column(task, name, _is_better_higher(name)))
+                score = next(one[name] for one in found if name in one)
+                columns.append(Column(task, name, score.is_better_higher))
     return columns
-
-
-def _is_better_higher(name: str) -> bool:
-    # A metric of a plugin that is not here any more is shown; nothing is concluded from it.
-    return is_better_higher(name) if name in NAMES else True
 
 
 def _place(comparison: Comparison, groups: Iterable[_Group]) -> None:

@@ -19,7 +19,7 @@ from gptasks.config.sweeps import texts_of
 from gptasks.errors import ConfigError, GptasksError, listing
 from gptasks.fields import fields_of, members, nested, type_at
 from gptasks.options import RunOptions
-from gptasks.registry import GROUPS, Choice, Registry, check_choice
+from gptasks.registry import GROUPS, Choice, Registry
 from gptasks.schema import check, without_interpolations
 
 _OVERRIDE = re.compile(
@@ -241,7 +241,7 @@ class _Reader:
                 told = _nest(name, value)
                 if where or not _has_map(value):  # the run's own options hold no maps
                     told = without_interpolations(told)
-                self.faults += check_choice(cls, told, where)
+                self.faults += self.registry.faults(cls, told, where)
         self.refuse_overlap(key, values)
         self.plan.settings[key] = Setting(key, tuple(texts), tuple(values))
 

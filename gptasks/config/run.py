@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gptasks.config.overrides import read_overrides
 from gptasks.errors import ConfigError, GptasksError
 from gptasks.fields import plain
+from gptasks.metrics import LOSS, NAMES
 from gptasks.options import BackboneOptions, RunOptions, TrainerOptions
 from gptasks.registry import GROUPS, Registry, build_task, core_conf
 from gptasks.schema import build
@@ -18,6 +19,8 @@ from gptasks.task import Task
 from gptasks.yamlfile import read_yaml
 
 if TYPE_CHECKING:
+    from gptasks.data.source import DataSource
+    from gptasks.metrics.base import Metric
     from gptasks.strategies.strategy import Strategy
     from gptasks.tracking import Tracker
 
@@ -36,6 +39,12 @@ class RunConfig:
     trainer_name: str
     tracking: Tracker
     tracking_name: str
+    metrics: Mapping[str, type[Metric]]
+    """The metrics of plugins that the task names."""
+
+    sources: Mapping[str, type[DataSource]]
+    """The data sources there are, by name."""
+
     run: RunOptions
     """Seed, run folder, limit, device, precision, bootstrap."""
 
@@ -102,6 +111,9 @@ def from_resolved(
         }
         for group in GROUPS
     }
+    named = {made["task"].select, *made["task"].metrics} - {LOSS, *NAMES}
+    made["metrics"] = {name: registry.metrics[name] for name in named}
+    made["sources"] = registry.sources
     made |= {f"{group}_name": str(resolved[group]["name"]) for group in GROUPS}
     return RunConfig(**made, overrides=tuple(overrides), resolved={**values, **plain(made["run"])})
 

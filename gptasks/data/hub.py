@@ -37,8 +37,11 @@ class HubSplit:
 
     pieces: Sequence[_Piece]
 
-    def records(self) -> Iterator[Row]:
-        """The rows in order. Raises DataError where they can't be read to the end."""
+    def records(self, origin: str = "") -> Iterator[Row]:
+        """The rows in order, their ids being the split's name and their number.
+
+        Raises DataError where they can't be read to the end.
+        """
         with _told(f"{self} can't be read"):
             for piece in self.pieces:
                 yield from piece.rows()

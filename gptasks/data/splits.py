@@ -19,7 +19,8 @@ from typing import Any
 
 from gptasks.data.files import BadRow
 from gptasks.data.rows import Rows
-from gptasks.data.sources import SOURCES, SPLITS, DataFile, Source, files_of
+from gptasks.data.source import DataSource
+from gptasks.data.sources import SOURCES, SPLITS, DataFile, files_of
 from gptasks.errors import ConfigError, DataError, listing, suggest
 from gptasks.task import DataOptions, Row, Task
 
@@ -51,7 +52,7 @@ def load_splits(
     *,
     limit: int | None = None,
     names: Sequence[str] = SPLITS,
-    sources: Mapping[str, Source] = SOURCES,
+    sources: Mapping[str, type[DataSource]] = SOURCES,
 ) -> dict[str, Split]:
     """The splits of `names`, read, cut, and checked by the task, which learns its labels.
 

@@ -46,6 +46,7 @@ _ANSWERS = {
     "gptasks.metrics.overlap": "text",
 }
 _LOWER_IS_BETTER = frozenset({"log_loss", "ece"})
+_BETTER = "is_better_higher"
 
 LOSS = "loss"
 """The mean loss of a target on validation, which may choose the best model; it is no metric of
@@ -55,9 +56,13 @@ NAMES: tuple[str, ...] = tuple(_CLASSES)
 """The metrics of this package."""
 
 
-def names_for(answer: str) -> list[str]:
-    """The metrics that score predictions of this kind: `label`, `tags` or `text`."""
-    return [name for name, (module, _) in _CLASSES.items() if _ANSWERS[module] == answer]
+def names_for(answer: str, *, extra: Mapping[str, type[Metric]] | None = None) -> list[str]:
+    """The metrics that score predictions of this kind: `label`, `tags` or `text`.
+
+    extra: metrics of plugins, by name.
+    """
+    own = [name for name, (module, _) in _CLASSES.items() if _ANSWERS[module] == answer]
+    return own + [name for name, metric in (extra or {}).items() if metric.answer == answer]
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,9 @@ class Score:
     signature: str
     """What was computed: scores may be compared where their signatures are equal."""
 
+    is_better_higher: bool = True
+    """Whether a higher value is the better one."""
+
     def as_json(self) -> dict[str, Any]:
         """These fields, with None for what is not a number."""
         return {name: _finite(value) for name, value in asdict(self).items()}
@@ -86,7 +94,7 @@ class Score:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Score:
         """The score that `as_json` wrote. Raises DataError if a field is missing."""
-        missing = [field.name for field in fields(cls) if field.name not in values]
+        missing = [field.name for field in fields(cls) if field.name not in {_BETTER, *values}]
         if missing:
             raise DataError(
                 f"a score lacks {listing(missing)} (it has: {listing(values)}); "
@@ -96,7 +104,11 @@ class Score:
             math.nan if values[name] is None else float(values[name])
             for name in ("value", "low", "high")
         )
-        return cls(value, low, high, int(values["n"]), str(values["signature"]))
+        signature = str(values["signature"])
+        by_name = signature.partition("|")[0] not in _LOWER_IS_BETTER  # before scores said it
+        return cls(
+            value, low, high, int(values["n"]), signature, bool(values.get(_BETTER, by_name))
+        )
 
 
 def check_names(
@@ -168,7 +180,12 @@ def score_all(
     }
     estimates = estimate(measures, len(references), seed=seed, resamples=resamples)
     return {
-        name: Score(*estimates[name], len(references), metric.signature(labels=given["labels"]))
+        name: Score(
+            *estimates[name],
+            len(references),
+            metric.signature(labels=given["labels"]),
+            metric.is_better_higher,
+        )
         for name, metric in metrics.items()
     }
 

@@ -1,8 +1,9 @@
 """What every metric shares: `evaluate.Metric`, whole-set computation, an interval, a signature.
 
 Nothing here knows of classes: texts, spans or tags are scored through the same four members. A new
-metric sets `name`, `source` and `is_better_higher`, and answers `prepare`; one that reads more than
-predictions and references names that in `inputs` and `columns`.
+metric sets `name`, `source`, `answer` and `is_better_higher`, and answers `prepare`; one that reads
+more than predictions and references names that in `inputs` and `columns`. `simple.py` has what asks
+for less.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ class Metric(evaluate.Metric, ABC):
 
     source: ClassVar[str]
     """Where it is defined: author, year, title, place."""
+
+    answer: ClassVar[str]
+    """What it scores, as `Task.answer` says it: `label`, `tags` or `text`."""
 
     urls: ClassVar[tuple[str, ...]] = ()
     """Pages of that source."""

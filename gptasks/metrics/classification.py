@@ -25,6 +25,7 @@ class LabelMetric(Metric):
     `evaluate.combine` can serve metrics of labels and of probabilities with one call.
     """
 
+    answer = "label"
     inputs: ClassVar[tuple[str, ...]] = ("scores", "labels")
 
 

@@ -32,6 +32,7 @@ class _Rouge(Metric):
     predictions, references: n texts.
     """
 
+    answer = "text"
     source = (
         "Lin 2004: ROUGE: A Package for Automatic Evaluation of Summaries. "
         "Text Summarization Branches Out, 74-81 (as in the rouge-score library)."

@@ -25,6 +25,7 @@ class ProbabilityMetric(Metric):
     left empty where the scores came as a plain list.
     """
 
+    answer = "label"
     inputs: ClassVar[tuple[str, ...]] = ("scores", "labels")
     columns: ClassVar[Mapping[str, Any]] = {
         **Metric.columns,

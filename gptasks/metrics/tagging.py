@@ -28,6 +28,7 @@ class TagMetric(Metric):
     predictions, references: per row a list of tags, one a word; both of a row are as long.
     """
 
+    answer = "tags"
     columns: ClassVar[Mapping[str, Any]] = {
         "predictions": datasets.Sequence(datasets.Value("string")),
         "references": datasets.Sequence(datasets.Value("string")),

@@ -9,7 +9,7 @@ from typing import Any
 
 from gptasks.config import RunConfig
 from gptasks.data.sources import named
-from gptasks.metrics import Score, is_better_higher
+from gptasks.metrics import Score
 from gptasks.progress import counted
 from gptasks.runs import RunFolder, writing
 from gptasks.task import Layout
@@ -112,8 +112,8 @@ def _scores(results: Mapping[str, Any]) -> Iterator[str]:
     columns = {"this model": results["metrics"]["test"], **results["baselines"]}
     yield _line(["test", *columns])
     yield _line(["---"] * (len(columns) + 1))
-    for name in results["metrics"]["test"]:
-        label = name if is_better_higher(name) else f"{name} (lower is better)"
+    for name, score in results["metrics"]["test"].items():
+        label = name if Score.from_json(score).is_better_higher else f"{name} (lower is better)"
         yield _line([label, *(_cell(found.get(name)) for found in columns.values())])
     yield ""
     test = results["metrics"]["test"].values()

@@ -86,7 +86,9 @@ def check_same_data(config: RunConfig, folder: RunFolder) -> None:
     Data that is gone, or can't be read any more, is no reason to hide them.
     """
     try:
-        splits = load_splits(copy.deepcopy(config.task), limit=config.run.limit)
+        splits = load_splits(
+            copy.deepcopy(config.task), limit=config.run.limit, sources=config.sources
+        )
     except GptasksError as error:
         logger.warning("the data can't be compared with the finished run's: %s", error)
         return

@@ -65,7 +65,7 @@ def train(config: RunConfig) -> Path:
     folder, processes = run_folder(config), Processes(config.run)
 
     def claim() -> bool:
-        check_names(config.task.metrics, f"task '{config.task_name}'")
+        check_names(config.task.metrics, f"task '{config.task_name}'", extra=config.metrics)
         config.strategy.check(config.task)
         config.tracking.check()
         return folder.claim(config.resolved)
@@ -139,7 +139,8 @@ class _Session:
     # -- learning -------------------------------------------------------------------------
 
     def _load(self) -> dict[str, Split]:
-        splits = self.processes.every(lambda: load_splits(self.task, limit=self.config.run.limit))
+        limit, sources = self.config.run.limit, self.config.sources
+        splits = self.processes.every(lambda: load_splits(self.task, limit=limit, sources=sources))
         for split in splits.values():
             logger.info("%s: %s", split.name, counted(len(split.rows), "row"))
         return splits
@@ -203,7 +204,8 @@ class _Session:
             drawn, room = set(sample), self.rooms.predicting(step)
             kept = [window for window in windows if window["row"] in drawn]
             predictions = self._predict(model, kept, "validation", room)
-            scores = quick_scores(task, predictions, [references[i] for i in sample])
+            found = [references[i] for i in sample]
+            scores = quick_scores(task, predictions, found, self.config.metrics)
             if task.select == LOSS:
                 return {LOSS: self._loss(model, windows, room), **scores}
             return scores
@@ -214,7 +216,7 @@ class _Session:
             loss=task.loss,
             validate=validate,
             select=task.select,
-            is_better_higher=is_better_higher(task.select),
+            is_better_higher=is_better_higher(task.select, extra=self.config.metrics),
             pad_id=self.pad_id,
             seed=seed,
             history=Curves(self.folder.history(), self.tracker),
@@ -305,6 +307,7 @@ class _Session:
             self.task,
             predictions,
             references_of(self.task, rows),
+            self.config.metrics,
             seed=self.config.run.seed,
             resamples=self.config.run.bootstrap,
         )

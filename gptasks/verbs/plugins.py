@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gptasks.arguments import Parser, warn_of_broken
+from gptasks.catalogue import plugin_rows
 from gptasks.registry import Registry
 from gptasks.report import table
 
@@ -14,15 +15,7 @@ def run(argv: Sequence[str]) -> None:
     parser.add_argument("what", metavar="list", help="every plugin with its tasks")
     parser.choice(parser.parse(argv).what, ("list",))
     registry = Registry()
-    owned: dict[str, list[str]] = {}
-    for task in registry.tasks():
-        owned.setdefault(task.plugin or "", []).append(task.name)
-    rows = [["plugin", "from", "tasks"]]
-    rows += [
-        [p.name, p.origin, ", ".join(owned.get(p.name, [])) or "none"]
-        for p in registry.plugins.loaded
-    ]
-    print(table(rows))
+    print(table(plugin_rows(registry)))
     for name in registry.plugins.blocked:
         print(f"{name}: left out by GPTASKS_BLOCK")
     warn_of_broken(registry)

@@ -7,6 +7,8 @@ from typing import ClassVar
 
 from gptasks import ConditionalGeneration, DataError, Row, hookimpl
 
+GPTASKS_CONTRACT = 2
+
 
 @dataclass
 class Headline(ConditionalGeneration):

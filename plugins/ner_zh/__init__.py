@@ -21,6 +21,8 @@ FAMILIES = tuple(
 )
 """Family names of two characters."""
 
+GPTASKS_CONTRACT = 2
+
 
 @dataclass
 class NerZh(TokenClassification):

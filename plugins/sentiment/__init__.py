@@ -8,6 +8,8 @@ from typing import ClassVar
 
 from gptasks import DataError, Row, SequenceClassification, hookimpl
 
+GPTASKS_CONTRACT = 2
+
 
 @dataclass
 class Sentiment(SequenceClassification):

@@ -1,1 +1,3 @@
 """Sentiment of Chinese reviews: a data set of a known kind, so a YAML file and no code."""
+
+GPTASKS_CONTRACT = 2

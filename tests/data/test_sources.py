@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from gptasks.data.source import DataSource
 from gptasks.data.sources import SOURCES, files_of
 from gptasks.errors import ConfigError, DataError
 from gptasks.task import DataOptions
@@ -177,12 +178,15 @@ def test_an_unknown_source_names_the_nearest():
 def test_a_new_source_is_asked_once_and_told_the_names_of_every_split(folder: Path):
     asked = []
 
-    def shelf(data: DataOptions, wanted: Sequence[str], named: Sequence[str]) -> list[Path]:
-        asked.append((list(wanted), list(named)))
-        return [folder / name for name in wanted]
+    class Shelf(DataSource):
+        def open_all(
+            self, data: DataOptions, wanted: Sequence[str], named: Sequence[str]
+        ) -> list[Path]:
+            asked.append((list(wanted), list(named)))
+            return [folder / name for name in wanted]
 
     data = DataOptions(source="shelf", train={"x": "a.csv"}, validation="b.csv", test="one/a.csv")
-    files = files_of(data, ["train", "test"], sources={**SOURCES, "shelf": shelf})
+    files = files_of(data, ["train", "test"], sources={**SOURCES, "shelf": Shelf})
     assert asked == [(["a.csv", "one/a.csv"], ["a.csv", "b.csv", "one/a.csv"])]
     assert [file.path for of in files.values() for file in of] == [
         folder / "a.csv",

@@ -186,6 +186,7 @@ def test_auroc_of_one_class_is_undefined_and_reported_as_none():
             "high": None,
             "n": 5,
             "signature": "auroc|one-vs-rest|average:macro|labels:2|v:1",
+            "is_better_higher": True,
         }
 
 

@@ -129,6 +129,7 @@ def test_a_score_goes_to_json_and_back():
         "high": 0.75,
         "n": 8,
         "signature": "accuracy|v:1",
+        "is_better_higher": True,
     }
     assert Score.from_json(json.loads(json.dumps(score.as_json()))) == score
 

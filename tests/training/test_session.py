@@ -86,7 +86,9 @@ def test_results_hold_what_the_reference_promises(finished):
     for found in (results["metrics"]["test"], *results["baselines"].values()):
         assert list(found) == METRICS
         for score in found.values():
-            assert list(score) == ["value", "low", "high", "n", "signature"]
+            assert list(score) == [
+                "value", "low", "high", "n", "signature", "is_better_higher"
+            ]  # fmt: skip
             assert score["n"] == n
             assert score["low"] <= score["value"] <= score["high"]
     assert set(results["data"]) == set(results["truncation"]) == {"train", "validation", "test"}
