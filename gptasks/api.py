@@ -17,6 +17,7 @@ from gptasks.data.splits import Split, load_splits
 from gptasks.errors import ConfigError, DataError, GptasksError, RunError
 from gptasks.evaluation import full_scores, predict_windows, references_of
 from gptasks.metrics import Score
+from gptasks.plugins import missing
 from gptasks.registry import Registry
 from gptasks.room import Room
 from gptasks.runs import CONFIG, RunFolder, read_config, read_results
@@ -97,6 +98,9 @@ class Run:
         try:
             return from_resolved(read_config(self.path), Registry())
         except GptasksError as error:
+            absent = missing(self.results.get("plugins"))
+            if absent:
+                raise RunError(f"{self.path} was made with {absent}") from error
             faults = "; ".join(error.faults)
             raise RunError(f"{self.path / CONFIG} does not fit this gptasks: {faults}") from error
 

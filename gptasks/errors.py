@@ -63,6 +63,12 @@ class TrainingError(GptasksError):
     exit_code = 1
 
 
+class CheckError(GptasksError):
+    """A plugin does not keep the contract; what it fails at has been told."""
+
+    exit_code = 1
+
+
 class NoRoomError(TrainingError):
     """Memory does not hold a batch of so many windows and padded tokens; one can't be halved."""
 

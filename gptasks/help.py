@@ -25,6 +25,8 @@ gptasks fine-tunes one GPT for many tasks.
   gptasks data task=NAME [--row N]           what the model will see of the data
   gptasks tasks                              what task= can be
   gptasks plugins list                       what is installed, and what is broken
+  gptasks plugins check NAME                 whether a task plugin keeps the contract
+  gptasks plugins new NAME --kind KIND       begin a task plugin of your own
   gptasks cache list | clean [NAME …]        downloads and converted backbones
   gptasks --help task=NAME                   the keys of a task; likewise of a strategy, …
   gptasks VERB --help                        the arguments of a verb

@@ -12,7 +12,7 @@ import importlib.metadata
 import importlib.util
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -126,7 +126,8 @@ class Plugins:
 
 
 def plugin_manager(extra: Sequence[object] = ()) -> Plugins:
-    """Load the built-ins, installed plugins, drop-ins, and the objects of `extra`.
+    """Load the built-ins, installed plugins, drop-ins, and those of `extra`:
+    objects, and folders of packages.
 
     Drop-ins are the packages and YAML files in `./plugins` and in the folders of GPTASKS_PLUGINS,
     and the packages of `plugins/` beside a gptasks that runs from its source tree.
@@ -157,6 +158,9 @@ def plugin_manager(extra: Sequence[object] = ()) -> Plugins:
 
 def _objects(extra: Iterable[object]) -> Iterable[Found]:
     for number, target in enumerate(extra):
+        if isinstance(target, Path):
+            yield Found(target.name, str(target.resolve()), target, folder=target)
+            continue
         path = getattr(target, "__path__", None)
         name = getattr(target, "__name__", type(target).__name__)
         folder = Path(next(iter(path))) if path else None
@@ -246,3 +250,22 @@ def _origin(distribution: str | None, version: str | None, folder: Path | None) 
         return ""
     near = os.path.relpath(folder)
     return str(folder) if near.startswith("..") else near
+
+
+def missing(plugins: Any) -> str:
+    """Which of a run's plugins, as results.json names them, are not here, and what to do; ""."""
+    if not isinstance(plugins, Mapping):
+        return ""
+    for name, version in plugins.items():
+        if version is None:
+            if not Path(name).is_dir():
+                return (
+                    f"the plugin in the folder {name}, which is not here; go where it is, or name "
+                    "the folder above it by GPTASKS_PLUGINS."
+                )
+        elif version_of(name) is None:
+            return (
+                f"the plugin {name} {version}, which is not installed; pip install "
+                f"{name}=={version} brings it back."
+            )
+    return ""

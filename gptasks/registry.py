@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gptasks.choices import GROUPS, ONE_CLASS, Choice, TaskInfo, summary
-from gptasks.discovery import source_tree, yaml_files
+from gptasks.discovery import GROUP, source_tree, yaml_files
 from gptasks.errors import ConfigError, GptasksError, PluginError, listing, suggest
 from gptasks.metrics import LOSS, NAMES
 from gptasks.plugins import BLOCK, CORE, Plugin, Plugins, plugin_manager
@@ -176,6 +176,23 @@ class Registry:
         """The faults that the types of a task's options can't show, one line each."""
         faults = task_faults(values, kind)
         return task_faults(values, kind, self.metrics) if faults else []
+
+    def owners(self, classes: Iterable[type]) -> dict[str, str | None]:
+        """The distribution and version, or the folder and None, of the plugins, gptasks' own aside,
+        that register `classes`."""
+        asked = set(classes)
+        own = {
+            plugin: {*plugin.tasks, *plugin.sources, *plugin.trackers}
+            for plugin in self.plugins.loaded
+        }
+        if "metric_classes" in vars(self):  # else none of theirs was asked for
+            for plugin, metrics in self.metric_classes:
+                own[plugin].update(metrics)
+        return {
+            plugin.distribution or plugin.origin: plugin.version
+            for plugin, theirs in own.items()
+            if theirs & asked and plugin.distribution != GROUP
+        }
 
     def _classes(self, group: str) -> list[tuple[Plugin, Any]]:
         """The classes of a group that plugins register, each with its plugin."""

@@ -122,9 +122,20 @@ def test_every_verb_and_its_flags_are_documented(capsys: pytest.CaptureFixture[s
         assert f"`{verb}`" in said
         if verb in ("train", "help", "version"):
             continue
-        assert cli.main([verb, "--help"]) == 0
-        for flag in re.findall(r"--[a-z-]+", capsys.readouterr().out):
-            assert flag == "--help" or f"`{flag}" in said, f"{verb} {flag}"
+        parts = [[verb, "list"], [verb, "check"], [verb, "new"]] if verb == "plugins" else [[verb]]
+        for words in parts:
+            assert cli.main([*words, "--help"]) == 0
+            for flag in re.findall(r"--[a-z-]+", capsys.readouterr().out):
+                assert flag == "--help" or f"`{flag}" in said, f"{words} {flag}"
+
+
+def test_every_check_of_a_plugin_is_documented() -> None:
+    from gptasks.testing import CHECKS
+
+    said = text_of("reference/testing.md")
+    for name, check in CHECKS.items():
+        must = " ".join((inspect.getdoc(check) or "").split("\n\n")[0].split()).rstrip(".")
+        assert f"| `{name}` | {must} |" in said
 
 
 def test_every_flag_of_training_is_documented() -> None:
@@ -270,6 +281,7 @@ def flat(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
         "truncation": ("split",),
         "data": ("split",),
         "versions": ("library",),
+        "plugins": ("name",),
         "model": ("file",),
     }
     inner = {"timing.seconds": "step", "fit.best": "metric"}

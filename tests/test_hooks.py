@@ -104,7 +104,10 @@ def test_a_metric_a_source_and_a_tracker_of_plugins_in_one_run(shown: Path) -> N
     told = gptasks("compare", "one", "two", "--by", "seed").out  # the scores are stored
     assert f"{score['value']:.4f}" in told
     (fault,) = gptasks("evaluate", "one").faults
-    assert "no metric 'nearness'" in fault
+    assert fault == (
+        "gptasks: one was made with the plugin in the folder plugins/near, which is not here; go "
+        "where it is, or name the folder above it by GPTASKS_PLUGINS."
+    )
 
 
 def test_the_source_is_one_of_rows_like_the_others(shown: Path) -> None:

@@ -45,6 +45,9 @@ class RunConfig:
     sources: Mapping[str, type[DataSource]]
     """The data sources there are, by name."""
 
+    plugins: Mapping[str, str | None]
+    """The distribution and version, or the folder, of the plugins whose classes it is made of."""
+
     run: RunOptions
     """Seed, run folder, limit, device, precision, bootstrap."""
 
@@ -114,6 +117,8 @@ def from_resolved(
     named = {made["task"].select, *made["task"].metrics} - {LOSS, *NAMES}
     made["metrics"] = {name: registry.metrics[name] for name in named}
     made["sources"] = registry.sources
+    classes = [type(made["task"]), type(made["tracking"]), *made["metrics"].values()]
+    made["plugins"] = registry.owners([*classes, registry.sources[made["task"].data.source]])
     made |= {f"{group}_name": str(resolved[group]["name"]) for group in GROUPS}
     return RunConfig(**made, overrides=tuple(overrides), resolved={**values, **plain(made["run"])})
 

@@ -137,7 +137,7 @@ class _Reading:
 
 def _read(task: Task, files: Sequence[DataFile], split: str, cut: Mapping[str, float]) -> _Reading:
     reading = _Reading()
-    for record in _records(task, files):
+    for record in records_of(task, files):
         if isinstance(record, BadRow):
             reading.bad.append(record)
             continue
@@ -155,7 +155,7 @@ def _read(task: Task, files: Sequence[DataFile], split: str, cut: Mapping[str, f
     return reading
 
 
-def _records(task: Task, files: Sequence[DataFile]) -> Iterator[Row | BadRow]:
+def records_of(task: Task, files: Sequence[DataFile]) -> Iterator[Row | BadRow]:
     """The records of all files; those of a file that holds one class get its label."""
     column = getattr(task, "label", None)
     column = column if isinstance(column, str) and column else "label"

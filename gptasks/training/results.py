@@ -60,6 +60,7 @@ def collect(
             for name, split in splits.items()
         },
         "versions": versions(),
+        "plugins": dict(config.plugins),
         "command": command(config.overrides),
     }
 

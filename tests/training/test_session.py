@@ -74,6 +74,7 @@ def test_results_hold_what_the_reference_promises(finished):
         "model",
         "data",
         "versions",
+        "plugins",
         "command",
     ]
     assert results["format"] == 1

@@ -1,0 +1,185 @@
+"""`Subject`: a task on a tiny backbone, with rows to try it on."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gptasks.config.run import RunConfig, compose, from_resolved
+from gptasks.data.encoding import Window, encode_rows
+from gptasks.data.files import BadRow
+from gptasks.data.sources import files_of
+from gptasks.data.splits import records_of
+from gptasks.errors import ConfigError, DataError
+from gptasks.fields import defaults
+from gptasks.registry import Choice, Registry, build_task
+from gptasks.task import DataOptions, Prediction, Row, Task
+
+if TYPE_CHECKING:
+    from gptasks.backbone import Backbone
+    from gptasks.model import Model
+
+ROWS = 48
+"""Rows that a task is tried on."""
+
+LOOKED_AT = 500
+"""Records of each file among which they are chosen."""
+
+FILE = "rows.jsonl"
+
+
+class CheckFailed(AssertionError):
+    """A task does not do what it must."""
+
+
+class Skipped(Exception):
+    """A check has nothing to look at; the text says why."""
+
+
+@dataclass
+class Subject:
+    """One task, with raw rows of its own, on the tiny backbone."""
+
+    choice: Choice
+    registry: Registry
+    rows: list[Row]
+    """As they stand in its files."""
+
+    folder: Path
+    """An empty one, for what a check writes."""
+
+    def task(self) -> Task:
+        """A new task, its labels learnt from the rows."""
+        values = copy.deepcopy(self.choice.values)
+        values |= {"name": self.choice.name, "kind": self.choice.kind_name}
+        task = build_task(values, self.registry)
+        task.max_length = min(task.max_length, self.bare.context)
+        task.learn_labels(self.read(task))
+        return task
+
+    def read(self, task: Task | None = None) -> list[Row]:
+        """The rows as a task reads them, those left out that it leaves out."""
+        task = task or self.task()
+        read = (task.read(Row(copy.deepcopy(dict(row)), row.id)) for row in self.rows)
+        return [row for row in read if row is not None]
+
+    @cached_property
+    def bare(self) -> Backbone:
+        """The tiny backbone, in fp32, always with the same weights."""
+        import torch
+
+        from gptasks.options import BackboneOptions
+        from gptasks.pretrained import load_backbone
+
+        options = BackboneOptions(source="random", shape="llama")
+        return load_backbone(options, "tiny", dtype=torch.float32, device=torch.device("cpu"))
+
+    def model(self, task: Task) -> Model:
+        """A model with a new head, in eval mode; equal at every call."""
+        import torch
+
+        from gptasks.model import Model
+
+        torch.manual_seed(0)
+        bare = replace(self.bare, model=copy.deepcopy(self.bare.model))
+        backbone = replace(bare, tokenizer=task.tokenizer(bare.tokenizer))
+        backbone = backbone.attending(two_way=task.two_way)
+        return Model(task, backbone, task.head(backbone)).eval()
+
+    def windows(self, task: Task, rows: Sequence[Row]) -> list[Window]:
+        """The rows' windows on the tiny backbone."""
+        return encode_rows(task, rows, task.tokenizer(self.bare.tokenizer)).windows
+
+    def batch(self, windows: Sequence[Window]) -> dict[str, Any]:
+        """The windows as one batch."""
+        import torch
+
+        from gptasks.data.batching import collate
+
+        return collate(windows, self.bare.tokenizer.pad_id, torch.device("cpu"))
+
+    def predict(self, task: Task, model: Model, rows: Sequence[Row]) -> list[Prediction]:
+        """What a model says of rows."""
+        import torch
+
+        from gptasks.evaluation import predict_windows
+        from gptasks.room import Room
+
+        found: list[Prediction] = predict_windows(
+            task,
+            model,
+            self.windows(task, rows),
+            rows,
+            pad_id=self.bare.tokenizer.pad_id,
+            room=Room(4096),
+            device=torch.device("cpu"),
+        )
+        return found
+
+    def config(self, *overrides: str, run: str) -> RunConfig:
+        """A small training on the rows, in a folder of that name."""
+        usual = ("task=sequence_classification", "backbone=tiny", "tracking=none", *overrides)
+        values = copy.deepcopy(compose(usual, self.registry).resolved)
+        file = self.written()
+        data = {**defaults(DataOptions), "train": str(file), "format": "jsonl"}
+        told = {"name": self.choice.name, "kind": self.choice.kind_name}
+        values["task"] = {
+            **copy.deepcopy(self.choice.values),
+            **told,
+            "data": data,
+            "max_length": self.task().max_length,
+        }
+        values |= {"run": str(self.folder / run), "device": "cpu", "precision": "fp32"}
+        return from_resolved({**values, "bootstrap": 0}, self.registry)
+
+    def written(self, rows: Sequence[Row] | None = None) -> Path:
+        """The raw rows as a file."""
+        file = self.folder / FILE
+        lines = (json.dumps(row, default=str, ensure_ascii=False) for row in rows or self.rows)
+        file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        return file
+
+
+def sample(task: Task, registry: Registry, count: int = ROWS) -> list[Row]:
+    """Raw rows of a task's own training data, those of many answers before those of few.
+
+    Raises ConfigError where it names no data, DataError where none can be read.
+    """
+    if task.data.train is None:
+        raise ConfigError("the task names no data, so there are no rows to try it on; give some")
+    files = files_of(task.data, ["train"], sources=registry.sources)["train"]
+    found: dict[str, list[Row]] = {}
+    for file in files:
+        for record in itertools.islice(records_of(task, [file]), LOOKED_AT):
+            if isinstance(record, BadRow):
+                continue
+            raw = Row(copy.deepcopy(dict(record)), record.id)
+            try:
+                row = task.read(record)
+            except DataError:
+                continue
+            if row is not None:
+                found.setdefault(repr(task.reference(row)), []).append(raw)
+    rows = list(itertools.islice(_in_turn(list(found.values())), count))
+    if not rows:
+        raise DataError("none of the task's rows can be read; `gptasks data` says why")
+    random.Random(0).shuffle(rows)
+    return rows
+
+
+def given(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Rows that the caller gives."""
+    return [Row(dict(row), f"{FILE}:{number}") for number, row in enumerate(rows, 1)]
+
+
+def _in_turn(groups: list[list[Row]]) -> Iterator[Row]:
+    for row in itertools.chain.from_iterable(itertools.zip_longest(*groups)):
+        if row is not None:
+            yield row

@@ -1,0 +1,72 @@
+"""A task that keeps the contract, and rows for it; the tests break one thing of it at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from plugin_folders import package
+
+CODE = '''
+from __future__ import annotations
+
+import random
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+
+from gptasks import (
+    ConditionalGeneration, DataError, MeanMetric, Prediction, Row, SequenceClassification, hookimpl,
+)
+{before}
+{contract}
+
+
+@dataclass
+class Mine({base}):
+    """A task of the tests."""
+
+    name: ClassVar[str] = "mine"
+
+{body}
+
+
+@hookimpl
+def register_tasks():
+    return [Mine]
+{after}
+'''
+
+WORDS = {"bad": "awful", "good": "great", "so so": "fine"}
+OPINIONS = [
+    {"text": f"the film number {n} was {WORDS[label]}{' and long' * (n % 5)}", "label": label}
+    for n, label in enumerate([*WORDS] * 12)
+]
+WEATHER = [
+    {
+        "source": f"all through day {n} it rained in {('Bonn', 'Rome')[n % 2]}{' again' * (n % 4)}",
+        "target": f"rain over {('Bonn', 'Rome')[n % 2]}",
+    }
+    for n in range(36)
+]
+
+OF = {"SequenceClassification": OPINIONS, "ConditionalGeneration": WEATHER}
+"""Rows by base class."""
+
+
+def plugin(
+    body: str = "",
+    *,
+    base: str = "SequenceClassification",
+    before: str = "",
+    after: str = "",
+    contract: str = "GPTASKS_CONTRACT = 2",
+) -> str:
+    """Write the task into ./plugins with `body` in its class; gives its name."""
+    indented = "\n".join(f"    {line}" if line else "" for line in body.strip().splitlines())
+    code = CODE.format(base=base, body=indented, before=before, after=after, contract=contract)
+    package(Path("plugins"), "mine", code)
+    return "mine"

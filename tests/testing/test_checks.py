@@ -1,0 +1,203 @@
+"""Every check of a plugin catches the task that was broken for it, and passes sound ones."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from testing.sound import OF, plugin
+
+from gptasks import ConfigError
+from gptasks.testing import CHECKS, check_task, outcomes
+
+
+def failures(*only: str, base: str = "SequenceClassification") -> dict[str, str]:
+    """What fails of the task in ./plugins, by check."""
+    found = list(outcomes("mine", OF[base], only=only))
+    assert {one.check for one in found} == set(only or CHECKS)
+    return {one.check: one.failure for one in found if one.failure}
+
+
+BROKEN: dict[str, tuple[dict[str, str], str]] = {
+    "states_the_contract": (
+        {"contract": ""},
+        "plugins/mine/__init__.py does not say GPTASKS_CONTRACT = 2",
+    ),
+    "options_survive_a_file": (
+        {"body": 'folder: Path = Path("x")\n"""A folder."""'},
+        "task.folder is PosixPath('x'), and 'x' after it was written and read",
+    ),
+    "options_are_documented": ({"body": "width: int = 3"}, "no docstring under task.width"),
+    "rows_are_deterministic": (
+        {"body": "def read(self, row):\n"
+                 "    row['noise'] = random.random()\n    return super().read(row)"},
+        "the rows differ: number 1 is ",
+    ),
+    "splits_do_not_overlap": (
+        {"body": "def key(self, row):\n    return row.id"},
+        "the key of rows.jsonl:1 depends on the row's id: 'rows.jsonl:1 again'",
+    ),
+    "baselines_do_not_peek": (
+        {"body": "def baselines(self, train, validation, test):\n"
+                 "    return {'seer': [Prediction(row['label']) for row in test]}"},
+        "seer answers otherwise when the test rows' answers are others",
+    ),
+    "windows_have_their_shape": (
+        {"body": "def encode(self, row, tokenizer):\n"
+                 "    for window in super().encode(row, tokenizer):\n"
+                 "        yield {**window, 'input_ids': torch.tensor(window['input_ids'])}"},
+        "rows.jsonl:1: input_ids is tensor(",
+    ),
+    "targets_are_kept_or_counted": (
+        {"body": "def encode(self, row, tokenizer):\n"
+                 "    for window in super().encode(row, tokenizer):\n"
+                 "        window.pop('lost', None)\n"
+                 "        yield window"},
+        "cut to task.max_length=512 it keeps, with those reported lost, 512",
+    ),
+    "the_answer_is_not_in_the_input": (
+        {"body": "def encode(self, row, tokenizer):\n"
+                 "    text = row['text'] + ' ' + row.get('label', '')\n"
+                 "    yield from super().encode(Row({**row, 'text': text}, row.id), tokenizer)"},
+        "rows.jsonl:1: the score ",
+    ),
+    "the_end_is_a_target": (
+        {"base": "ConditionalGeneration",
+         "body": "def encode(self, row, tokenizer):\n"
+                 "    for window in super().encode(row, tokenizer):\n"
+                 "        if 'labels' in window:\n"
+                 "            window['labels'][-1] = -100\n"
+                 "        yield window"},
+        "rows.jsonl:1: its last target is the token ",
+    ),
+    "loss_is_a_sum": (
+        {"body": "def loss(self, logits, batch):\n"
+                 "    total, count = super().loss(logits, batch)\n"
+                 "    return total / count, count"},
+        "twice as much was expected",
+    ),
+    "padding_changes_nothing": (
+        {"body": "def pool(self, hidden, batch):\n    return hidden[:, -1]"},
+        "alone their losses are ",
+    ),
+    "a_batch_predicts_like_single_rows": (
+        {"body": "def predict(self, model, batch):\n"
+                 "    return list(reversed(super().predict(model, batch)))"},
+        "rows.jsonl:1: ",
+    ),
+    "predictions_have_their_shape": (
+        {"body": "def predict(self, model, batch):\n"
+                 "    found = super().predict(model, batch)\n"
+                 "    return [Prediction(self.labels.index(p.value), p.scores) for p in found]"},
+        "rows.jsonl:1: the value is the int ",
+    ),
+    "odd_rows_are_handled": (
+        {"body": "def read_input(self, row):\n"
+                 "    first = row['text'].split()[0]\n    return row"},
+        "a row whose text is empty ('') raises IndexError: list index out of range",
+    ),
+    "gold_scores_best": (
+        {"body": "metrics: list[str] = field(default_factory=lambda: ['odd'])",
+         "after": "@hookimpl\n"
+                  "def register_metrics():\n"
+                  "    class Odd(MeanMetric):\n"
+                  "        name, answer, source = 'odd', 'label', 'this test'\n"
+                  "        def score(self, prediction, reference):\n"
+                  "            return len(prediction)\n"
+                  "    return [Odd]"},
+        "odd: the right answers score ",
+    ),
+    "sixteen_rows_can_be_learnt": (
+        {"body": "def loss(self, logits, batch):\n"
+                 "    total, count = super().loss(logits.detach() + 0 * logits, batch)\n"
+                 "    return total, count"},
+        "after 300 steps the loss of a target is ",
+    ),
+    "predictions_survive_saving": (
+        {"body": "def head(self, backbone):\n"
+                 "    class Shifted(torch.nn.Linear):\n"
+                 "        def __init__(self, *sizes):\n"
+                 "            super().__init__(*sizes)\n"
+                 "            self.shift = torch.randn(sizes[1])  # no buffer: it is not saved\n"
+                 "        def forward(self, x):\n"
+                 "            return super().forward(x) + self.shift\n"
+                 "    return Shifted(backbone.hidden_size, len(self.labels))\n\n"
+                 "def layout(self):\n"
+                 "    return None"},
+        "after it was saved",
+    ),
+    "a_run_goes_on_as_if_never_stopped": (
+        {"body": "def loss(self, logits, batch):\n"
+                 "    self.calls = getattr(self, 'calls', 0) + 1\n"
+                 "    total, count = super().loss(logits, batch)\n"
+                 "    return total * (1 + self.calls % 7), count"},
+        "the curves of a whole run and of one that was stopped differ",
+    ),
+    "needs_no_network": (
+        {"body": "def read_input(self, row):\n"
+                 "    try:\n"
+                 "        urllib.request.urlopen('http://example.org')\n"
+                 "    except OSError:\n"
+                 "        pass\n"
+                 "    return super().read_input(row)"},
+        "another machine was asked at ",
+    ),
+}  # fmt: skip
+"""For each check a task that is broken for it, and what is said of it."""
+
+
+def test_every_check_has_a_task_that_is_broken_for_it() -> None:
+    assert set(BROKEN) == set(CHECKS)
+
+
+@pytest.mark.parametrize("check", BROKEN)
+def test_a_broken_task_is_caught_by_the_check_meant_for_it(check: str) -> None:
+    given, told = BROKEN[check]
+    plugin(**given)
+    found = failures(check, base=given.get("base", "SequenceClassification"))
+    assert told in found[check]
+
+
+@pytest.mark.parametrize("base", OF)
+def test_a_sound_task_passes_every_check(base: str) -> None:
+    plugin(base=base)
+    assert failures(base=base) == {}
+
+
+def test_what_failed_comes_with_its_reason_and_remedy() -> None:
+    plugin("def key(self, row):\n    return row.id")
+    with pytest.raises(AssertionError) as caught:
+        check_task("mine", OF["SequenceClassification"], only=["splits_do_not_overlap"])
+    first, must, why, mend = str(caught.value).splitlines()
+    assert first.startswith("task mine: FAILED  splits_do_not_overlap: the key of rows.jsonl:1 ")
+    assert must.strip() == "What the model reads in training never stands in validation or test."
+    assert why.strip().startswith("Splits are cut by `key`")
+    assert mend.strip().startswith("Mend: let `key` give the text that the model reads")
+
+
+def test_every_check_says_why_it_matters_and_how_to_mend() -> None:
+    for check in CHECKS.values():
+        must, why, mend = (check.__doc__ or "").strip().split("\n\n")
+        assert must.endswith(".")
+        assert why.strip()
+        assert mend.strip().startswith("Mend: ")
+
+
+def test_checks_leave_nothing_behind(tmp_path: Path) -> None:
+    plugin()
+    before = socket.socket.connect
+    check_task("mine", OF["SequenceClassification"])
+    assert socket.socket.connect is before
+    assert {path.name for path in Path.cwd().iterdir()} == {"plugins"}
+
+
+def test_a_task_without_data_asks_for_rows() -> None:
+    plugin()
+    with pytest.raises(ConfigError) as caught:
+        check_task("mine")
+    assert str(caught.value) == (
+        "task 'mine': the task names no data, so there are no rows to try it on; give some"
+    )
+    with pytest.raises(ConfigError, match="task 'mine': there are no rows to try it on"):
+        check_task("mine", [])
