@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import dataclasses
 import functools
 import inspect
@@ -71,6 +72,17 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float | bool):
         return value
     return str(value)
+
+
+def laid_over(cls: type, below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`above` over `below`: options of nested dataclasses one by one, all else as a whole."""
+    both = dict(below)
+    for name, value in above.items():
+        inner = nested(type_at(cls, name))
+        if inner is not None and isinstance(value, dict):
+            value = laid_over(inner, both.get(name) or {}, value)
+        both[name] = copy.deepcopy(value)
+    return both
 
 
 def type_at(cls: type, key: str) -> Any:

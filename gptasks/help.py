@@ -23,6 +23,8 @@ gptasks fine-tunes one GPT for many tasks.
   gptasks compare RUN … [--by KEY,…]         scores of runs beside each other, tested
   gptasks export RUN DIR [--adapter]         the model by itself, to be given away
   gptasks data task=NAME [--row N]           what the model will see of the data
+  gptasks config task=NAME key=value         the whole configuration, ready to be a file
+  gptasks explain KEY [task=NAME]            what a key means, and who set it
   gptasks tasks                              what task= can be
   gptasks plugins list                       what is installed, and what is broken
   gptasks plugins check NAME                 whether a task plugin keeps the contract
@@ -31,6 +33,7 @@ gptasks fine-tunes one GPT for many tasks.
   gptasks --help task=NAME                   the keys of a task; likewise of a strategy, …
   gptasks VERB --help                        the arguments of a verb
 
+  --config FILE    begin with a configuration that `gptasks config` printed, or a run keeps
   --cfg job        print the configuration instead of training
   -m, --multirun   train once for every combination of values separated by commas
 """

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ import pluggy
 
 from gptasks import builtin, hookspecs
 from gptasks.discovery import GROUP, Found, find, source_file, version_of, yaml_files
-from gptasks.errors import PluginError
+from gptasks.errors import PluginError, suggest
 from gptasks.plugin_checks import STATED, check_classes, check_contract, reason, stated_in
 from gptasks.task import Task
 from gptasks.watchdog import limit, watched
@@ -30,6 +31,8 @@ from gptasks.watchdog import limit, watched
 if TYPE_CHECKING:
     from gptasks.data.source import DataSource
     from gptasks.tracking import Tracker
+
+logger = logging.getLogger(__name__)
 
 CORE = "builtin"
 """The plugin of what comes with gptasks."""
@@ -139,11 +142,13 @@ def plugin_manager(extra: Sequence[object] = ()) -> Plugins:
     loaded = [_load(manager, core)]
     broken: list[Broken] = []
     blocked: list[str] = []
+    keys: set[str] = set()  # of those
     names = {name.strip() for name in os.environ.get(BLOCK, "").split(",")}
     limit()  # a wrong number is told of before anything is imported
     for found in (*find(), *_objects(extra)):
         if {found.name, found.key} & names:
             blocked.append(found.name)
+            keys.add(found.key)
             continue
         try:
             origin = _origin(found.distribution, found.version, found.folder)
@@ -153,6 +158,10 @@ def plugin_manager(extra: Sequence[object] = ()) -> Plugins:
         except (Exception, SystemExit) as error:  # a plugin's import can do anything
             why = reason(error, found.distribution)
             broken.append(Broken(found.name, found.distribution, found.version, why, found.folder))
+    known = [plugin.name for plugin in loaded] + [plugin.name for plugin in broken]
+    for name in sorted(names - {*blocked, ""} - keys):
+        near = suggest(name, known) or ". `gptasks plugins list` shows them."
+        logger.warning("%s names no plugin '%s'%s", BLOCK, name, near)
     return Plugins(manager, tuple(loaded), tuple(broken), tuple(blocked))
 
 

@@ -48,7 +48,7 @@ class YamlFile:
 
     def values(self, cls: type) -> dict[str, Any]:
         """Key to value, typed by YAML's rules, or the text as written where `cls` has texts."""
-        return _values(cls, self.tree)
+        return typed(cls, self.tree)
 
 
 class Scalar(NamedTuple):
@@ -148,15 +148,16 @@ class _Tree:
         return ConfigError(f"{self.path} line {node.start_mark.line + 1}: {what}")
 
 
-def _values(want: Any, item: Any) -> Any:
-    """The values below `item`, or its text where the type `want` asks for one."""
+def typed(want: Any, item: Any) -> Any:
+    """The values below `item`, a part of a file's tree, or its text where the type `want` asks for
+    one."""
     if isinstance(item, Scalar):
         return item.text if str in members(want) and item.value is not None else item.value
     if isinstance(item, list):
-        return [_values(item_type(want), part) for part in item]
+        return [typed(item_type(want), part) for part in item]
     known = entry_types(want) or {}
     usual = entry_type(want)
-    return {key: _values(known.get(key, usual), part) for key, part in item.items()}
+    return {key: typed(known.get(key, usual), part) for key, part in item.items()}
 
 
 def _comment(text: str) -> str:

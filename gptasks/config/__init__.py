@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from gptasks.config.command import run_main
-from gptasks.config.run import RunConfig, compose, from_resolved
+from gptasks.config.run import RunConfig, compose, from_resolved, primary_config, traced
 
-__all__ = ["RunConfig", "compose", "from_resolved", "run_main"]
+__all__ = ["RunConfig", "compose", "from_resolved", "primary_config", "run_main", "traced"]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from gptasks.config.overrides import read_overrides
-from gptasks.config.run import RunConfig, from_resolved, primary_config
+from gptasks.config.run import RunConfig, file_of, from_resolved, primary_config
 from gptasks.errors import ConfigError, GptasksError, suggest
 from gptasks.registry import Registry
 
@@ -25,8 +25,9 @@ def run_main(
 ) -> list[T]:
     """Run `job` with the configuration of a command line; in a sweep with each, in turn.
 
-    argv: overrides and flags in any order: `-m`/`--multirun` sweeps over lists of values; `--cfg
-    job|hydra|all` with `--package`, `--resolve`, and `--info [what]` print instead of running.
+    argv: overrides and flags in any order: `--config FILE` is what the overrides change;
+    `-m`/`--multirun` sweeps over lists of values; `--cfg job|hydra|all` with `--package`,
+    `--resolve`, and `--info [what]` print instead of running.
     Every job is composed and checked before the first one starts. A job of a sweep that ends in a
     GptasksError doesn't keep the next from running; at the end the first error is raised, the
     others being its notes, one line each.
@@ -34,7 +35,9 @@ def run_main(
     flags = _flags(argv)
     registry = Registry() if registry is None else registry
     primary, usual = primary_config()
-    plan = read_overrides(flags.overrides, registry, usual, sweep=flags.multirun)
+    told = file_of(flags.config, registry, usual)
+    primary = {**primary, **told.run}
+    plan = read_overrides(flags.overrides, registry, usual, told, sweep=flags.multirun)
     from gptasks.config import composition  # Hydra takes 0.2 s to import: checks come first
 
     if flags.cfg or flags.info:
@@ -49,9 +52,10 @@ def run_main(
         return []
     if not flags.multirun:
         values = composition.compose_one(plan, primary)
-        return [job(from_resolved(values, registry, plan.typed))]
+        return [job(from_resolved(values, registry, plan.typed, flags.config))]
     jobs = composition.compose_all(plan, primary)
-    return _each([from_resolved(values, registry, given) for values, given in jobs], job)
+    configs = [from_resolved(values, registry, given, flags.config) for values, given in jobs]
+    return _each(configs, job)
 
 
 def _each(configs: Sequence[RunConfig], job: Callable[[RunConfig], T]) -> list[T]:
@@ -99,6 +103,7 @@ def _flags(argv: Sequence[str]) -> argparse.Namespace:
     parser = _Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("-m", "--multirun", action="store_true")
+    parser.add_argument("--config", metavar="FILE")
     parser.add_argument("-c", "--cfg", choices=_SHOWN)
     parser.add_argument("-p", "--package")
     parser.add_argument("--resolve", action="store_true")

@@ -25,7 +25,7 @@ from gptasks.config.grammar import render
 from gptasks.config.overrides import Plan, Setting
 from gptasks.config.surroundings import MAIN, explained, own_logging, own_state, stored
 from gptasks.errors import ConfigError
-from gptasks.fields import defaults, nested, required, type_at
+from gptasks.fields import defaults, laid_over, required
 from gptasks.options import RunOptions
 from gptasks.registry import Choice
 
@@ -153,7 +153,7 @@ def _node(choice: Choice) -> dict[str, Any]:
         node["kind"] = choice.kind_name
     node.update(dict.fromkeys(required(choice.kind), _UNSET))
     node.update(_literal(defaults(choice.kind)))
-    return _merged(choice.kind, node, choice.values)
+    return laid_over(choice.kind, node, choice.values)
 
 
 def _put(node: dict[str, Any], choice: Choice, setting: Setting) -> None:
@@ -162,18 +162,7 @@ def _put(node: dict[str, Any], choice: Choice, setting: Setting) -> None:
     value: Any = setting.values[0]
     for part in reversed(setting.key.split(".")[1:]):
         value = {part: value}
-    node.update(_merged(choice.kind, node, value))
-
-
-def _merged(cls: type, below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """`above` over `below`: options of nested dataclasses one by one, all else as a whole."""
-    merged = dict(below)
-    for name, value in above.items():
-        inner = nested(type_at(cls, name))
-        if inner is not None and isinstance(value, dict):
-            value = _merged(inner, merged.get(name) or {}, value)
-        merged[name] = copy.deepcopy(value)
-    return merged
+    node.update(laid_over(choice.kind, node, value))
 
 
 def _literal(value: Any) -> Any:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gptasks.config import grammar
+from gptasks.config.file import ConfigFile
 from gptasks.config.locations import at_location
 from gptasks.config.sweeps import texts_of
 from gptasks.errors import ConfigError, GptasksError, listing
@@ -76,15 +77,22 @@ class Plan:
 
 
 def read_overrides(
-    overrides: Sequence[str], registry: Registry, usual: Mapping[str, str], *, sweep: bool
+    overrides: Sequence[str],
+    registry: Registry,
+    usual: Mapping[str, str],
+    file: ConfigFile | None = None,
+    *,
+    sweep: bool,
 ) -> Plan:
     """The plan that `overrides` make; ConfigError with all their faults, one line each.
 
-    usual: the choice of each group that has one by default.
+    usual: the choice of each group that has one by default. file: what comes before these.
     sweep: whether a key may have several values, as with `--multirun`.
     A `+` or `++` before a key is understood and changes nothing: there are no keys to add.
     """
     reader = _Reader(registry, sweep)
+    if file is not None:
+        reader.told = file.choices
     reader.read(overrides, usual)
     if reader.faults:
         raise ConfigError(*dict.fromkeys(reader.faults))
@@ -98,6 +106,7 @@ class _Reader:
         self.registry = registry
         self.sweep = sweep
         self.plan = Plan()
+        self.told: Mapping[str, Choice] = {}  # by a file
         self.faults: list[str] = []
         self.failed: set[str] = set()  # groups without a usable choice: their options wait
 
@@ -206,6 +215,10 @@ class _Reader:
             if group in self.plan.choices or group in self.failed:
                 continue
             self.failed.add(group)
+            if group in self.told:
+                self.plan.choices[group] = (self.told[group],)
+                self.failed.remove(group)
+                continue
             with self.noting():
                 if group not in usual:
                     raise ConfigError(

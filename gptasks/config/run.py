@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gptasks.config.file import ConfigFile, read_config_file
 from gptasks.config.overrides import read_overrides
 from gptasks.errors import ConfigError, GptasksError
 from gptasks.fields import plain
@@ -19,6 +22,7 @@ from gptasks.task import Task
 from gptasks.yamlfile import read_yaml
 
 if TYPE_CHECKING:
+    from gptasks.config.origins import Origins
     from gptasks.data.source import DataSource
     from gptasks.metrics.base import Metric
     from gptasks.strategies.strategy import Strategy
@@ -57,6 +61,9 @@ class RunConfig:
     resolved: dict[str, Any]
     """Everything as plain values, for `config.yaml`; `from_resolved` reads it back."""
 
+    file: str | None = None
+    """What `--config` named."""
+
     def digest(self) -> str:
         """8 hex digits that stand for the configuration; its run folder and tracker set aside."""
         told = {key: value for key, value in self.resolved.items() if key not in _BESIDE}
@@ -74,16 +81,38 @@ def compose(overrides: Sequence[str], registry: Registry | None = None) -> RunCo
     Raises ConfigError with all faults, one line each, and PluginError for a task whose plugin is
     broken or at odds with another. Imports nothing heavy.
     """
+    config, _ = traced(overrides, registry)
+    return config
+
+
+def traced(
+    overrides: Sequence[str], registry: Registry | None = None, file: str | None = None
+) -> tuple[RunConfig, Origins]:
+    """The same, over what a file chooses, with the origin of each value."""
+    from gptasks.config.composition import compose_one
+    from gptasks.config.origins import Origins
+
     registry = Registry() if registry is None else registry
     primary, usual = primary_config()
-    plan = read_overrides(overrides, registry, usual, sweep=False)
-    from gptasks.config.composition import compose_one
+    told = file_of(file, registry, usual)
+    plan = read_overrides(overrides, registry, usual, told, sweep=False)
+    values = compose_one(plan, {**primary, **told.run})
+    config = from_resolved(values, registry, plan.typed, file)
+    return config, Origins(config, plan, told, primary)
 
-    return from_resolved(compose_one(plan, primary), registry, plan.typed)
+
+def file_of(file: str | None, registry: Registry, usual: Mapping[str, str]) -> ConfigFile:
+    """What `--config FILE` chooses; nothing without it."""
+    if file is None:
+        return ConfigFile()
+    return read_config_file(Path(os.path.expanduser(file)), registry, usual)
 
 
 def from_resolved(
-    resolved: Mapping[str, Any], registry: Registry, overrides: Sequence[str] = ()
+    resolved: Mapping[str, Any],
+    registry: Registry,
+    overrides: Sequence[str] = (),
+    file: str | None = None,
 ) -> RunConfig:
     """The configuration that plain values, as in a run's `config.yaml`, stand for.
 
@@ -120,7 +149,8 @@ def from_resolved(
     classes = [type(made["task"]), type(made["tracking"]), *made["metrics"].values()]
     made["plugins"] = registry.owners([*classes, registry.sources[made["task"].data.source]])
     made |= {f"{group}_name": str(resolved[group]["name"]) for group in GROUPS}
-    return RunConfig(**made, overrides=tuple(overrides), resolved={**values, **plain(made["run"])})
+    resolved = {**values, **plain(made["run"])}
+    return RunConfig(**made, overrides=tuple(overrides), resolved=resolved, file=file)
 
 
 def primary_config() -> tuple[dict[str, Any], dict[str, str]]:

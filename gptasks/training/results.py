@@ -61,7 +61,7 @@ def collect(
         },
         "versions": versions(),
         "plugins": dict(config.plugins),
-        "command": command(config.overrides),
+        "command": command(config.overrides, config.file),
     }
 
 
@@ -125,9 +125,10 @@ def _cell(value: Any) -> Any:
     return " ".join(value) if isinstance(value, list) else value
 
 
-def command(overrides: Sequence[str]) -> str:
-    """The command line that repeats a run."""
-    return shlex.join(["python", "-m", "gptasks", *overrides])
+def command(overrides: Sequence[str], file: str | None = None) -> str:
+    """The command line that repeats a run; file: what `--config` named."""
+    config = [] if file is None else ["--config", file]
+    return shlex.join(["python", "-m", "gptasks", *config, *overrides])
 
 
 def _json(scores: Mapping[str, Score]) -> dict[str, Any]:

@@ -15,6 +15,8 @@ VERBS = (
     "compare",
     "export",
     "data",
+    "config",
+    "explain",
     "tasks",
     "plugins",
     "cache",
