@@ -18,6 +18,7 @@ gptasks fine-tunes one GPT for many tasks.
   gptasks task=sentiment -m seed=1,2,3       one run for each value
   gptasks task=sequence_classification task.data.train=a.csv task.data.test=b.csv \\
           task.text=text task.label=label    one's own data
+  gptasks init data.csv                      a task proposed for one's own data, written down
   gptasks predict RUN "a text" …             also --input FILE --output FILE
   gptasks evaluate RUN [--data FILE]         score a run again, or on other data
   gptasks compare RUN … [--by KEY,…]         scores of runs beside each other, tested

@@ -33,7 +33,7 @@ LEVELS: dict[str, int] = {
     **dict.fromkeys(["config", "evaluation", "export", "preview", "runs", "training"], 5),
     **dict.fromkeys(
         ["", "__main__", "api", "arguments", "catalogue", "cli", "compare", "explain", "verbs",
-         "help", "preview_page", "report", "scaffold", "testing"], 6,
+         "help", "preview_page", "proposal", "report", "scaffold", "testing"], 6,
     ),
 }  # fmt: skip
 """Module or package below `gptasks` to its level; "" is `gptasks` itself. docs/architecture.md

@@ -14,6 +14,7 @@ VERBS = (
     "predict",
     "compare",
     "export",
+    "init",
     "data",
     "config",
     "explain",

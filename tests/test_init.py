@@ -1,0 +1,326 @@
+"""`gptasks init`: what is proposed for data, with what reasons, and that it runs."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from command_line import gptasks
+from small_runs import write_names
+
+from gptasks.proposal import looking
+
+
+def table(name: str, rows: Sequence[Sequence[Any]], head: Sequence[str] = ()) -> str:
+    """A csv or tsv file."""
+    with open(name, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter="\t" if name.endswith("tsv") else ",")
+        writer.writerows([head, *rows] if head else rows)
+    return name
+
+
+def lines(name: str, rows: Sequence[dict[str, Any]]) -> str:
+    """A jsonl file."""
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    Path(name).write_text(text, encoding="utf-8")
+    return name
+
+
+def opinions(count: int = 60) -> list[list[Any]]:
+    """Id, text, label."""
+    return [
+        [n, f"the film number {n} was {'great' if n % 2 else 'awful'}", "pn"[n % 2 == 0]]
+        for n in range(count)
+    ]
+
+
+def proposed(*argv: str) -> tuple[dict[str, Any], dict[str, str], str]:
+    """The task, the reasons by key, and the notes."""
+    done = gptasks("init", *argv, "--output", "-")
+    assert done.code == 0, done.err
+    text = done.out.partition("note: ")[0]
+    reasons = {line.partition(":")[0]: line.partition("  # ")[2] for line in text.splitlines()[1:]}
+    return yaml.safe_load(text), reasons, done.out.removeprefix(text)
+
+
+def test_a_label_and_a_text_are_told_with_reasons() -> None:
+    task, reasons, notes = proposed(table("Films 1.csv", opinions(), ["id", "text", "label"]))
+    assert task == {
+        "name": "films_1", "kind": "sequence_classification", "data": {"train": "Films 1.csv"},
+        "text": "text", "label": "label", "max_length": 64,
+    }  # fmt: skip
+    assert reasons["kind"] == "column 'label' names a class of each row"
+    assert reasons["label"] == "2 values in 60 rows, and it is called label"
+    assert reasons["text"] == "the longest text"
+    assert reasons["max_length"] == "95 of 100 texts have at most 28 characters"
+    assert reasons["data"] == (
+        "a fifth of it is cut off for the test; a tenth for validation, by a hash of the text"
+    )
+    assert notes == ""
+
+
+def test_what_was_proposed_is_written_and_runs() -> None:
+    table("films.csv", opinions(), ["id", "text", "label"])
+    done = gptasks("init", "films.csv")
+    assert done.code == 0, done.err
+    *_, written, data, train = done.out.splitlines()
+    assert written == "films.yaml is written. Next:"
+    assert [data.strip(), train.strip()] == [
+        "gptasks data task=./films.yaml",
+        "gptasks task=./films.yaml",
+    ]
+    usual = ("backbone=tiny", "strategy=head", "tracking=none", "bootstrap=0", "run=run")
+    done = gptasks("task=./films.yaml", *usual)
+    assert done.code == 0, done.err
+    before = Path("films.yaml").read_text(encoding="utf-8")
+    done = gptasks("init", "films.csv")
+    assert done.code == 2
+    assert done.faults == [
+        "gptasks: films.yaml exists; choose another --output, or add --force to replace it."
+    ]
+    assert Path("films.yaml").read_text(encoding="utf-8") == before
+    assert gptasks("init", "films.csv", "--force", "--name", "kino").code == 0
+    assert Path("kino.yaml").exists()
+    (fault,) = gptasks("init", "films.csv", "--output", "films.csv").faults
+    assert fault == "gptasks: --output films.csv: a task is a file that ends in .yaml"
+
+
+def test_paths_are_those_from_the_file() -> None:
+    Path("data").mkdir()
+    table("data/train.csv", opinions(), ["id", "text", "label"])
+    table("data/dev.csv", opinions(20), ["id", "text", "label"])
+    Path("tasks").mkdir()
+    assert gptasks("init", "data", "--output", "tasks/films.yaml").code == 0
+    task = yaml.safe_load(Path("tasks/films.yaml").read_text(encoding="utf-8"))
+    assert task["name"] == "data"
+    assert task["data"] == {"train": "../data/train.csv", "validation": "../data/dev.csv"}
+    assert gptasks("data", "task=tasks/films.yaml", "backbone=tiny").code == 0
+
+
+def test_marked_words_in_columns() -> None:
+    write_names(Path("train.txt"))
+    write_names(Path("test.txt"), rows=20)
+    task, reasons, _ = proposed("train.txt", "test.txt")
+    assert task == {
+        "name": "train", "kind": "token_classification",
+        "data": {"train": "train.txt", "test": "test.txt", "format": "conll"},
+    }  # fmt: skip
+    assert reasons["kind"] == "every word has a tag in BIO: LOC, PER"
+    assert gptasks("init", "train.txt", "test.txt").code == 0
+    done = gptasks(
+        "task=./train.yaml", "backbone=tiny", "strategy=head", "tracking=none", "bootstrap=0"
+    )
+    assert done.code == 0, done.err
+
+
+def test_marked_words_in_lists_and_places_in_texts() -> None:
+    rows = [
+        {"words": ["Ada", "saw", "Bonn"], "ner": ["S-PER", "O", "S-LOC"], "n": n} for n in range(9)
+    ]
+    task, reasons, _ = proposed(lines("a.jsonl", rows))
+    assert (task["kind"], task["tokens"], task["tags"]) == ("token_classification", "words", "ner")
+    assert "BIOES" in reasons["kind"]
+    spans = [
+        {"body": f"Ada saw Bonn on day {n}", "spans": [{"start": 0, "end": 3, "label": "PER"}]}
+        for n in range(9)
+    ]
+    task, reasons, _ = proposed(lines("b.jsonl", spans))
+    assert (task["kind"], task["text"]) == ("token_classification", "body")
+    assert reasons["kind"] == "column 'spans' marks places in 'body'"
+
+
+def test_texts_that_are_written_from_others() -> None:
+    rows = [
+        {
+            "id": f"x{n}",
+            "article": f"all through day {n} it rained in Bonn " * 9,
+            "title": f"Rain {n}",
+        }
+        for n in range(40)
+    ]
+    task, reasons, _ = proposed(lines("news.jsonl", rows))
+    assert task == {
+        "name": "news", "kind": "conditional_generation", "data": {"train": "news.jsonl"},
+        "source": "article", "target": "title", "max_length": 160,
+        "generation": {"max_new_tokens": 16},
+    }  # fmt: skip
+    assert reasons["source"] == "what is read, by their names, article and title"
+    renamed = [{"one": row["article"], "other": row["title"]} for row in rows]
+    task, reasons, _ = proposed(lines("more.jsonl", renamed))
+    assert (task["source"], task["target"]) == ("one", "other")
+    assert reasons["source"].startswith("what is read, by 'one' is ")
+    gptasks("init", "news.jsonl")
+    done = gptasks(
+        "task=./news.yaml", "backbone=tiny", "tracking=none", "bootstrap=0", "trainer.epochs=0.5",
+        "task.max_length=400",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+
+
+def test_chinese_is_noticed() -> None:
+    rows = [
+        {"正文": f"第{n}天北京下了一整天的雨，没有人出门。" * 3, "标题": f"北京大雨{n}"}
+        for n in range(40)
+    ]
+    task, reasons, notes = proposed(lines("zh.jsonl", rows))
+    assert (task["kind"], task["source"], task["target"]) == (
+        "conditional_generation", "正文", "标题",
+    )  # fmt: skip
+    assert task["separator"] == ""
+    assert "Chinese" in reasons["separator"]
+    assert "takes about two tokens for a sign" in notes
+    rows = [{"内容": f"第{n}天的菜很{'好' if n % 2 else '坏'}吃", "标签": n % 2} for n in range(40)]
+    task, _, _ = proposed(lines("zh2.jsonl", rows))
+    assert (task["kind"], task["text"], task["label"]) == (
+        "sequence_classification",
+        "内容",
+        "标签",
+    )
+
+
+def test_two_texts_that_are_judged_together() -> None:
+    rows = [[f"it rains in place {n}", f"place {n} is wet", n % 2] for n in range(40)]
+    task, reasons, _ = proposed(table("nli.tsv", rows, ["premise", "hypothesis", "label"]))
+    assert (task["text"], task["text_pair"], task["label"]) == ("premise", "hypothesis", "label")
+    assert reasons["text_pair"] == "judged together with the first"
+
+
+def test_few_of_a_class_change_the_headline_metric() -> None:
+    rows = [
+        [f"the message number {n} says hello", "spam" if n % 10 == 0 else "ham"] for n in range(60)
+    ]
+    task, reasons, _ = proposed(table("sms.csv", rows, ["text", "label"]))
+    assert task["metrics"][0] == "f1_macro"
+    assert reasons["metrics"] == (
+        "'ham' has 54 rows and 'spam' 6: accuracy would be 0.90 without learning anything"
+    )
+
+
+def test_what_one_should_know_is_noted() -> None:
+    rows = [[text, label] for _, text, label in opinions(30)]
+    rows += [rows[0], [rows[1][0], "n"], ["no label here at all", ""]]
+    _, _, notes = proposed(table("films.csv", rows, ["text", "label"]))
+    assert notes.splitlines() == [
+        "note: rows without a label: 1; they end a run, unless data.max_bad=1 leaves them out",
+        "note: rows that repeat the text of another, and stay in one split with it: 2",
+        "note: texts with more than one label: 1",
+    ]
+    rows = [[text, n % 5 + 1, "train"] for n, (_, text, _) in enumerate(opinions())]
+    _, _, notes = proposed(table("stars.csv", rows, ["text", "stars", "split"]))
+    assert "column 'stars' holds numbers: they are taken as classes without an order" in notes
+    assert "a column seems to tell the split, which is not read" in notes
+
+
+def test_a_file_without_a_header_gets_names() -> None:
+    rows = [[text, label] for _, text, label in opinions()]
+    rows[0][0] = "a first line that no column would ever be called by anybody"
+    task, _, _ = proposed(table("films.tsv", rows))
+    assert task["data"]["columns"] == ["column1", "column2"]
+    assert (task["text"], task["label"]) == ("column1", "column2")
+
+
+def test_quotation_marks_that_are_plain_text_are_noticed() -> None:
+    text = "text\tlabel\n" + "".join(
+        f'"so to say, number {n}\t{"yn"[n % 2]}\n'
+        if n % 3 == 0
+        else f"number {n} it is\t{'yn'[n % 2]}\n"
+        for n in range(40)
+    )
+    Path("a.tsv").write_text(text, encoding="utf-8")
+    task, _, _ = proposed("a.tsv")
+    assert task["data"]["quoting"] is False
+    gptasks("init", "a.tsv")
+    assert gptasks("data", "task=./a.yaml", "backbone=tiny").code == 0
+
+
+def test_a_packed_file_and_lines_of_json_in_a_json_file() -> None:
+    rows = [{"text": text, "label": label} for _, text, label in opinions()]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    with gzip.open("films.json.gz", "wt", encoding="utf-8") as file:
+        file.write(text)
+    task, _, _ = proposed("films.json.gz")
+    assert task["data"] == {"train": "films.json.gz", "format": "jsonl"}
+
+
+def test_a_long_file_is_not_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looking, "ROWS", 50)
+    _, _, notes = proposed(table("films.csv", opinions(80), ["id", "text", "label"]))
+    assert "the first 50 rows were looked at, not all" in notes
+
+
+def test_flags_overrule() -> None:
+    rows = [[text, label, text[::-1], n % 3] for n, text, label in opinions()]
+    file = table("films.csv", rows, ["text", "label", "other", "kind"])
+    task, reasons, _ = proposed(file, "--text", "other", "--label", "kind", "--name", "mine")
+    assert (task["name"], task["text"], task["label"]) == ("mine", "other", "kind")
+    assert reasons["text"] == reasons["label"] == "as you said"
+    task, _, _ = proposed(
+        file, "--kind", "conditional_generation", "--text", "text", "--label", "other"
+    )
+    assert (task["source"], task["target"]) == ("text", "other")
+    said = json.loads(gptasks("init", file, "--json", "--text-pair", "other").out)
+    assert said["options"]["text_pair"] == "other"
+    assert not Path("films.yaml").exists()
+
+
+NUMBERS = [[f"the house number {n} is nice", n * 1.37] for n in range(60)]
+
+
+@pytest.mark.parametrize(
+    ("head", "rows", "flags", "told"),
+    [
+        (["text", "price"], NUMBERS, [],
+         "column 'price' holds many different numbers: to predict a number there is no kind of "
+         "task yet; cut it into classes, or say another column by --label"),
+        (["text", "a", "b"], [[f"a text number {n}", n % 2, n % 3] for n in range(30)], [],
+         "several columns may be the label: a (2 values), b (3 values); say which by --label"),
+        (["text"], [[f"a text number {n}"] for n in range(30)], [],
+         "no column looks like a label: there are text; say which by --label"),
+        (["id", "date"], [[n, f"2024-01-{n:02}"] for n in range(1, 29)], [],
+         "no column looks like a text: there are id, date; say which by --text"),
+        (["text", "label"], [["one text", "a"], ["two texts", "b"]], ["--label", "lable"],
+         "--label: no column 'lable'; did you mean 'label'?"),
+        (["text", "label"], [["one text", "a"], ["two texts", "b"]], ["--kind", "tagging"],
+         "no kind 'tagging'; there are sequence_classification, token_classification, "
+         "conditional_generation"),
+        (["text", "label"], [["one text", "a"], ["two texts", "b"]],
+         ["--kind", "token_classification"], "token_classification needs a column of words and"),
+        (["text", "label"], [["one text", "a"], ["two texts", "b"]],
+         ["--kind", "conditional_generation"], "conditional_generation needs two columns of text"),
+    ],
+)  # fmt: skip
+def test_what_can_not_be_told_is_asked_for(
+    head: list[str], rows: list[list[Any]], flags: list[str], told: str
+) -> None:
+    done = gptasks("init", table("a.csv", rows, head), *flags)
+    assert done.code == 2
+    (fault,) = done.faults
+    assert told in fault
+    assert not Path("a.yaml").exists()
+
+
+def test_files_that_can_not_be_told_apart() -> None:
+    one = table("one.csv", opinions(), ["id", "text", "label"])
+    two = table("two.csv", opinions(), ["id", "text", "label"])
+    (fault,) = gptasks("init", one, two).faults
+    assert fault == (
+        "gptasks: the name of one.csv tells no split; let it hold train, dev or test, or give one "
+        "file"
+    )
+    Path(one).rename("dev.csv")
+    Path(two).rename("test.csv")
+    (fault,) = gptasks("init", "dev.csv", "test.csv").faults
+    assert fault == "gptasks: none of dev.csv, test.csv is called train"
+    (fault,) = gptasks("init", "none.csv").faults
+    assert fault == "gptasks: there is no file or folder none.csv; did you mean 'dev.csv'?"
+    Path("empty").mkdir()
+    assert gptasks("init", "empty").faults == ["gptasks: the folder empty holds no data file"]
+    Path("void.csv").write_text("text,label\n", encoding="utf-8")
+    (fault,) = gptasks("init", "void.csv").faults
+    assert fault == "gptasks: void.csv holds no row that can be read"
