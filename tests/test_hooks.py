@@ -19,7 +19,8 @@ from gptasks.plugin_checks import HOOKS
 from gptasks.plugins import plugin_manager
 from gptasks.tracking import TRACKERS
 
-PAGE = Path(__file__).parent.parent / "docs" / "reference" / "plugins.md"
+DOCS = Path(__file__).parent.parent / "docs"
+PAGES = [DOCS / "reference/plugins.md", DOCS / "howto/metric.md", DOCS / "howto/data-source.md"]
 FILE = re.compile(r"^```\w+ file=(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 RUN = ("task=tickets", "backbone=tiny", "strategy=head", "tracking=lines")
@@ -44,8 +45,9 @@ def register_metrics():
 
 @pytest.fixture
 def shown() -> Path:
-    """The plugins that the page shows, in the current folder, and the database they read."""
-    for name, code in FILE.findall(PAGE.read_text(encoding="utf-8")):
+    """The plugins that the pages show, in the current folder, and the database they read."""
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    for name, code in FILE.findall(text):
         path = Path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(code, encoding="utf-8")
