@@ -170,6 +170,17 @@ class Task(ABC):
         """Whether every token reads the whole window, and not only what stands before it."""
         return False
 
+    @property
+    def depth(self) -> float:
+        """Share of the backbone's layers that learn where a strategy leaves that to the task."""
+        return 0.13
+
+    def suit(self, *, learns: bool) -> None:
+        """Set the options that were left open, knowing whether layers of the backbone learn.
+
+        Called once, when a run's configuration is made.
+        """
+
     # -- rows -----------------------------------------------------------------------------
 
     def read(self, row: Row) -> Row | None:

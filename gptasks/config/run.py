@@ -132,7 +132,9 @@ def from_resolved(
         faults += error.faults
     if faults:
         raise ConfigError(*faults)
-    trainer, strategy = made["trainer"], made["strategy"]
+    trainer, strategy, task = made["trainer"], made["strategy"], made["task"]
+    task.suit(learns=strategy.learns)
+    strategy.suit(task)
     for key in ("epochs", "learning_rate"):
         if getattr(trainer, key) is None:
             setattr(trainer, key, getattr(strategy, key))

@@ -6,11 +6,11 @@ import logging
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gptasks.progress import quantity
 from gptasks.strategies.strategy import Fitted, Setup, Strategy
-from gptasks.task import Layout, Probe, ProbeFit
+from gptasks.task import Layout, Probe, ProbeFit, Task
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,12 +30,15 @@ class FineTuning(Strategy):
     probe, then fine-tune: Kumar et al. 2022). The layers below those that learn run once per text.
     """
 
+    learns: ClassVar[bool] = True
+
     layers: list[int] = field(default_factory=list)
     """Layers the head may read, counted from 1; one is chosen on validation and the backbone cut
     there. Empty: about ten of the upper half."""
 
-    depth: float = field(default=1.0, metadata={"minimum": 0.0, "maximum": 1.0})
-    """Share of the backbone's layers, below the head, that learn; at least one layer."""
+    depth: float | None = field(default=1.0, metadata={"minimum": 0.0, "maximum": 1.0})
+    """Share of the backbone's layers, below the head, that learn; at least one layer. null is what
+    suits the task."""
 
     probe: bool = True
     """Whether the head starts from a fit on frozen features, where the task offers one."""
@@ -58,6 +61,11 @@ class FineTuning(Strategy):
         Gives the function that makes the result, once it has been trained.
         """
 
+    def suit(self, task: Task) -> None:
+        """The depth, where it is null."""
+        if self.depth is None:
+            self.depth = task.depth
+
     def check_backbone(self, backbone: Backbone) -> None:
         """Raise ConfigError for options that don't suit the backbone, before any work."""
 
@@ -70,6 +78,7 @@ class FineTuning(Strategy):
         from gptasks.strategies.frozen import Frozen
 
         task, whole = setup.task, setup.backbone
+        self.suit(task)
         self.check_backbone(whole)
         probe = task.probe() if self.probe else None
         frozen = Frozen(
@@ -141,6 +150,7 @@ class FineTuning(Strategy):
 
     def _learning(self, backbone: Backbone) -> int:
         """How many layers learn."""
+        assert self.depth is not None
         return max(1, round(self.depth * backbone.layers))
 
     def _split(self, backbone: Backbone, layer: int) -> int:

@@ -71,6 +71,9 @@ class Strategy(ABC):
     name: ClassVar[str] = ""
     """What `strategy=<name>` selects."""
 
+    learns: ClassVar[bool] = False
+    """Whether layers of the backbone learn."""
+
     @property
     def epochs(self) -> float:
         """`trainer.epochs` where it is not set."""
@@ -84,6 +87,10 @@ class Strategy(ABC):
     @abstractmethod
     def fit(self, setup: Setup) -> Fitted:
         """Fit the task's head, and as much of the backbone as this strategy moves."""
+
+    def suit(self, task: Task) -> None:
+        """Set the options that were left to the task; called once, when a run's configuration is
+        made."""
 
     def check(self, task: Task) -> None:
         """Raise ConfigError where this strategy can't serve `task`; called before any work."""

@@ -62,9 +62,10 @@ class TokenClassification(Task):
     """Column with what is marked in that text: a list of {"start": 0, "end": 5, "label": "PER"}, in
     characters, the end not included."""
 
-    attention: str = field(default="causal", metadata={"choices": ("causal", "two-way")})
-    """`causal`: every word is read knowing what is before it; `two-way`: knowing the whole window,
-    which layers that stay frozen were not trained for."""
+    attention: str | None = field(default=None, metadata={"choices": ("causal", "two-way")})
+    """`causal`: every word is read knowing what is before it; `two-way`: knowing the whole window.
+    null is what suits the strategy: `two-way` where layers learn, `causal` where all stay as they
+    were trained."""
 
     overlap: int = field(default=64, metadata={"minimum": 0})
     """Tokens that neighbouring windows of a long text share."""
@@ -93,6 +94,16 @@ class TokenClassification(Task):
     def two_way(self) -> bool:
         """By `attention`."""
         return self.attention == "two-way"
+
+    @property
+    def depth(self) -> float:
+        """All: whether a word is a name is told in lower layers than what a text is about."""
+        return 1.0
+
+    def suit(self, *, learns: bool) -> None:
+        """The attention, where it is null."""
+        if self.attention is None:
+            self.attention = "two-way" if learns else "causal"
 
     # -- rows -----------------------------------------------------------------------------
 

@@ -60,6 +60,7 @@ class Subject:
         values = copy.deepcopy(self.choice.values)
         values |= {"name": self.choice.name, "kind": self.choice.kind_name}
         task = build_task(values, self.registry)
+        task.suit(learns=True)
         task.max_length = min(task.max_length, self.bare.context)
         task.learn_labels(self.read(task))
         return task
