@@ -301,7 +301,7 @@ def test_predict_writes_ascii_where_the_terminal_has_no_more(run: str) -> None:
         (["data", "--split", "test"], "data --split NAME says which split --row N is of; give "
          "--row too."),
         (["tasks", "x"], "tasks has no argument 'x'. See gptasks tasks --help."),
-        (["plugins"], "plugins: list is missing. See gptasks plugins --help."),
+        (["plugins"], "plugins: list|check|new is missing. See gptasks plugins --help."),
         (["plugins", "lst"], "plugins has no 'lst'; did you mean 'list'?"),
         (["cache"], "cache: list|clean is missing. See gptasks cache --help."),
         (["cache", "clear"], "cache has no 'clear'; did you mean 'clean'?"),
