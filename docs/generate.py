@@ -6,7 +6,6 @@ of its YAML file: the page says nothing that the code does not. A test compares 
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 from collections.abc import Iterable, Mapping
@@ -19,7 +18,7 @@ KEYS = ROOT / "docs" / "reference" / "keys.md"
 sys.path.insert(0, str(ROOT))  # a clone that was never installed has its documentation too
 
 from gptasks.config.run import primary_config  # noqa: E402
-from gptasks.fields import Option, fields_of, hints, nested, options  # noqa: E402
+from gptasks.fields import Option, fields_of  # noqa: E402
 from gptasks.options import RunOptions  # noqa: E402
 from gptasks.registry import GROUPS, Choice, Registry  # noqa: E402
 
@@ -41,7 +40,8 @@ python -m gptasks task=sentiment strategy=head limit=500 seed=1
 - Lists are written `[a,b]`, maps `{a: b}`; put quotes around them, since the shell has a use for
   both kinds of bracket. `null` is none.
 - A value is, the later over the earlier: the default below, what the chosen YAML file says, what
-  the command line says. Which choice a group has by default stands in `conf/config.yaml`.
+  `config=FILE` says, what the command line says. Which choice a group has by default stands in
+  `conf/config.yaml`.
 - `--cfg job` prints the whole configuration instead of training. `gptasks --help GROUP=NAME` shows
   the keys and values of one choice, also of a plugin that this page does not know.
 """
@@ -142,7 +142,7 @@ def table(cls: type, prefix: str, shown: Iterable[Option] | None = None) -> str:
     for option in fields_of(cls) if shown is None else shown:
         default = "required" if option.required else _code(option.default)
         kind = ", ".join(f"`{choice}`" for choice in option.choices) or f"`{_cell(option.type)}`"
-        limits = _limits(_metadata(cls, option.key))
+        limits = _limits(option.limits)
         doc = _cell(_prose(option.doc))
         lines.append(f"| `{prefix}{option.key}` | {kind}{limits} | {default} | {doc} |")
     return "\n".join(lines) + "\n"
@@ -155,26 +155,10 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
     return {f"data.{key}": value for key, value in data.items() if key != "directory"} | flat
 
 
-def _limits(metadata: Mapping[str, Any]) -> str:
-    words = []
-    if "minimum" in metadata:
-        words.append(f"≥ {metadata['minimum']:g}")
-    if "maximum" in metadata:
-        words.append(f"≤ {metadata['maximum']:.10g}")
-    if "below" in metadata:
-        words.append(f"< {metadata['below']:g}")
+def _limits(limits: Mapping[str, float]) -> str:
+    signs = {"minimum": "≥ {:g}", "maximum": "≤ {:.10g}", "above": "> {:g}", "below": "< {:g}"}
+    words = [signs[name].format(limit) for name, limit in limits.items()]
     return f" {', '.join(words)}" if words else ""
-
-
-def _metadata(cls: type, key: str) -> Mapping[str, Any]:
-    """What the field at a dotted key says beside its type."""
-    name, _, rest = key.partition(".")
-    if rest:
-        inner = nested(hints(cls)[name])
-        assert inner is not None
-        return _metadata(inner, rest)
-    found: dict[str, dataclasses.Field[Any]] = {field.name: field for field in options(cls)}
-    return found[name].metadata
 
 
 def _code(value: Any) -> str:

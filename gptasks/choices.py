@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gptasks.errors import GptasksError
+from gptasks.fields import fields_of
 from gptasks.options import BackboneOptions, TrainerOptions
 from gptasks.plugins import Plugin
 
@@ -43,6 +45,9 @@ class Choice:
     error: GptasksError | None = None
     """Why it can't be used; raised when it is asked for."""
 
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """The line of its file that a dotted key stands in."""
+
     @property
     def plugin(self) -> str | None:
         """Name of the plugin it comes from."""
@@ -73,6 +78,18 @@ class Choice:
 
 TaskInfo = Choice
 """What `Registry.tasks` lists."""
+
+
+def keys_of(kinds: Mapping[str, type]) -> dict[str, list[str]]:
+    """Every key that kinds have, with their names; those that inherit it from one are left out."""
+    having: dict[str, dict[str, type]] = {}
+    for name, cls in kinds.items():
+        for option in fields_of(cls):
+            having.setdefault(option.key, {})[name] = cls
+    return {
+        key: [name for name, cls in found.items() if not set(cls.__mro__[1:]) & {*found.values()}]
+        for key, found in having.items()
+    }
 
 
 def summary(cls: type) -> str:

@@ -77,16 +77,36 @@ class NoRoomError(TrainingError):
         self.windows, self.tokens = windows, tokens
 
 
+class Fault(str):
+    """What is wrong with one option, on one line."""
+
+    key: str
+    """The option, dotted below its group; "" where it is none by itself."""
+
+    is_unknown: bool
+    """Whether there is no such option."""
+
+    def __new__(cls, text: str, key: str = "", *, is_unknown: bool = False) -> Fault:
+        """The text, and what it is about."""
+        made = super().__new__(cls, text)
+        made.key, made.is_unknown = key, is_unknown
+        return made
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """The nearest of `choices`; "" when none is near."""
+    words = [str(choice) for choice in choices]
+    return next(iter(difflib.get_close_matches(str(word), words, n=1, cutoff=0.6)), "")
+
+
 def suggest(word: str, choices: Iterable[str]) -> str:
     """The nearest of `choices` as "; did you mean 'x'?", or nothing when none is near.
 
     >>> suggest("sumarization", ["summarization", "ner"])
     "; did you mean 'summarization'?"
     """
-    near = difflib.get_close_matches(
-        str(word), [str(choice) for choice in choices], n=1, cutoff=0.6
-    )
-    return f"; did you mean '{near[0]}'?" if near else ""
+    near = nearest(word, choices)
+    return f"; did you mean '{near}'?" if near else ""
 
 
 def listing(words: Iterable[str], limit: int = 12) -> str:

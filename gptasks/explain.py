@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gptasks.config import primary_config, traced
-from gptasks.errors import ConfigError, suggest
-from gptasks.fields import Option, fields_of, nested, type_at
+from gptasks.config import RunConfig, primary_config, traced
+from gptasks.config.origins import Origins, shown
+from gptasks.errors import ConfigError, listing, suggest
+from gptasks.fields import Option, fields_of, limit_words, type_at
 from gptasks.options import RunOptions
 from gptasks.registry import GROUPS, Registry
+from gptasks.yamlfile import place
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,9 @@ class Explained:
     of: str
     """What it is a key of: a task, a kind, a strategy, the run."""
 
+    set_in: tuple[str, ...] = ()
+    """Without a configuration: what choices set it to in their files, and where."""
+
     value: Any = None
     origin: str = ""
     """Who set it; empty without a configuration, or where it is the default."""
@@ -49,78 +54,87 @@ class Explained:
         told.append(f"  default   {default}")
         told.append(f"  meaning   {self.meaning or 'nothing is said of it'}")
         told.append(f"  declared  by {self.declared}; {self.of}")
+        told += [f"  set       {one}" for one in self.set_in]
         return told
 
 
 def explain(key: str, overrides: Sequence[str], file: str | None = None) -> list[Explained]:
     """The key in the configuration that `overrides` make; without a task in them, and for a key of
-    a group whose choices differ, in each class that declares it.
+    a group whose choices differ, in each class that declares it. A key that holds others stands
+    for all of these, and a word that only one key ends in for that key.
 
     Raises ConfigError with the nearest key where there is none, and where an override is wrong.
     """
     registry = Registry()
-    group, _, rest = key.partition(".")
-    if group in GROUPS and not rest:
-        return [_of_group(group, registry, overrides, file)]
-    if overrides or file or _is_of_one_class(group):
-        return [_configured(key, registry, overrides, file)]
-    found = {
-        one.declared: one
-        for name in registry.names(group)
-        for one in _in_choice(group, name, rest, registry)
-    }
-    if not found:
-        raise _unknown(key, registry)
-    return list(found.values())
+    keys = [word.lstrip("+").partition("=")[0] for word in overrides]
+    has_task = file is not None or "task" in keys
+    given = list(overrides)
+    if not has_task and not any(word.startswith("task.") for word in keys):
+        given.append("task=sequence_classification")  # any: the key is none of a task
+    config, origins = traced(given, registry, file)  # all that is wrong with them is told first
+    if key in GROUPS:
+        return [_of_group(key, registry, config, origins, has_value=has_task or key != "task")]
+    every = _every(registry)
+    key = _meant(key, every)
+    group = key.partition(".")[0]
+    if group in _OF_KINDS and not (has_task if group == "task" else overrides or file):
+        return _in_classes(key, every, registry)
+    kind = type(getattr(config, group)) if group in GROUPS else RunOptions
+    own = [f"{group}.{o.key}" if group in GROUPS else o.key for o in fields_of(kind)]
+    below = [one for one in own if one == key or one.startswith(f"{key}.")]
+    if not below:
+        where = f"{group} '{getattr(config, f'{group}_name')}'" if group in GROUPS else ""
+        raise _unknown(key, every, where, own)
+    return [_configured(one, kind, config, origins, registry) for one in below]
 
 
-def _is_of_one_class(group: str) -> bool:
-    return group not in ("task", "strategy", "tracking")
+_OF_KINDS = ("task", "strategy", "tracking")
+"""Groups whose choices differ in their keys."""
 
 
-def _in_choice(group: str, name: str, rest: str, registry: Registry) -> Iterator[Explained]:
-    kind = next((c.kind for c in [_choice(registry, group, name)] if c is not None), None)
-    if kind is not None and type_at(kind, rest) is not None:
-        yield _of_class(group, kind, rest, registry)
-
-
-def _choice(registry: Registry, group: str, name: str) -> Any:
-    try:
-        return registry.choice(group, name)
-    except Exception:  # a broken one explains nothing, and hides no other
-        return None
+def _in_classes(key: str, every: Mapping[str, str], registry: Registry) -> list[Explained]:
+    """The key, or those below it, as each class declares it that does."""
+    below = [one for one in every if one == key or one.startswith(f"{key}.")]
+    if not below:
+        raise _unknown(key, every)
+    found: dict[tuple[str, str], Explained] = {}
+    names: dict[tuple[str, str], list[str]] = {}
+    files: dict[tuple[str, str], list[str]] = {}
+    for one in below:
+        group, _, rest = one.partition(".")
+        for choice in (registry.find(group, name) for name in registry.names(group)):
+            if choice.kind is None or type_at(choice.kind, rest) is None:
+                continue
+            told = _of_class(group, choice.kind, rest, registry)
+            same = (one, told.declared)
+            found.setdefault(same, told)
+            names.setdefault(same, []).append(choice.kind_name)
+            value = _at(choice.values, rest)
+            if value is not ...:
+                where = place(shown(choice.path), choice.lines, rest)
+                said = f"to {_shown(value)} by {group}={choice.name}: {where}"
+                files.setdefault(same, []).append(said)
+    return [
+        dataclasses.replace(
+            told,
+            of=f"a key of {told.key.partition('.')[0]} {listing(dict.fromkeys(names[same]))}",
+            set_in=tuple(files.get(same, ())),
+        )
+        for same, told in found.items()
+    ]
 
 
 def _configured(
-    key: str, registry: Registry, overrides: Sequence[str], file: str | None
+    key: str, kind: type, config: RunConfig, origins: Origins, registry: Registry
 ) -> Explained:
     group, _, rest = key.partition(".")
-    given = list(overrides)
-    if file is None and not any(word.startswith("task=") for word in given):
-        given.append("task=sequence_classification")  # any: the key is none of a task
-        if group == "task":
-            raise ConfigError(f"say which task, as {key} task=NAME, or give the key alone")
-    if group in GROUPS:
-        config, origins = traced(given, registry, file)
-        kind: type = type(getattr(config, group))
-        name = getattr(config, f"{group}_name")
-        if type_at(kind, rest) is None or nested(type_at(kind, rest)) is not None:
-            raise _unknown(key, registry, f"{group} '{name}'", kind)
-        made = _of_class(group, kind, rest, registry)
-    else:
-        if type_at(RunOptions, key) is None:
-            raise _unknown(key, registry)
-        config, origins = traced(given, registry, file)
-        made = _of_class("", RunOptions, key, registry)
-    value: Any = config.resolved
-    for part in key.split("."):
-        value = value[part]
+    made = _of_class(group if rest else "", kind, rest or key, registry)
+    value = _at(config.resolved, key)
     return dataclasses.replace(made, value=value, origin=origins.of(key), has_value=True)
 
 
 def _of_class(group: str, kind: type, rest: str, registry: Registry) -> Explained:
     option = next(option for option in fields_of(kind) if option.key == rest)
-    owner, field = _field(kind, rest)
     if group in ("task", "strategy", "tracking"):
         of = f"a key of {group} {getattr(kind, 'name', kind.__name__)}"
     else:
@@ -128,22 +142,18 @@ def _of_class(group: str, kind: type, rest: str, registry: Registry) -> Explaine
     return Explained(
         key=f"{group}.{rest}" if group else rest,
         type=option.type,
-        limits=_limits(option, field),
+        limits=_limits(option),
         default=... if option.required else option.default,
         meaning=option.doc,
-        declared=_declarer(owner, field.name, registry),
+        declared=_declarer(option.owner, registry),
         of=of,
     )
 
 
 def _of_group(
-    group: str, registry: Registry, overrides: Sequence[str], file: str | None
+    group: str, registry: Registry, config: RunConfig, origins: Origins, *, has_value: bool
 ) -> Explained:
     _, usual = primary_config()
-    value, origin = usual.get(group, ...), ""
-    if overrides or file:
-        config, origins = traced(overrides, registry, file)
-        value, origin = getattr(config, f"{group}_name"), origins.of(group)
     also = ", a file, a folder, a hub id" if group in ("task", "backbone") else ""
     return Explained(
         key=group,
@@ -153,61 +163,64 @@ def _of_group(
         meaning=f"the {group} of the run; gptasks --help {group}=NAME shows its keys",
         declared="conf/ of gptasks, and the plugins",
         of="a group",
-        value=value,
-        origin=origin,
-        has_value=value is not ...,
+        value=getattr(config, f"{group}_name") if has_value else None,
+        origin=origins.of(group) if has_value else "",
+        has_value=has_value,
     )
 
 
-def _field(kind: type, key: str) -> tuple[type, dataclasses.Field[Any]]:
-    """The dataclass and the field of a dotted key."""
-    name, _, rest = key.partition(".")
-    if rest:
-        inner = nested(type_at(kind, name))
-        assert inner is not None
-        return _field(inner, rest)
-    return kind, next(field for field in dataclasses.fields(kind) if field.name == name)
-
-
-def _declarer(kind: type, name: str, registry: Registry) -> str:
-    cls = next(base for base in kind.__mro__ if name in inspect.get_annotations(base))
+def _declarer(cls: type, registry: Registry) -> str:
     owner = next((p.origin for p, task in registry.classes if task is cls), "")
     if not owner and cls.__module__.startswith("gptasks."):
         owner = registry.plugins.loaded[0].origin
-    return f"{cls.__module__}.{cls.__qualname__}" + (f" ({owner})" if owner else "")
+    module = re.sub(r"^gptasks_dropin_[0-9a-f]{8}_", "", cls.__module__)  # a private name
+    return f"{module}.{cls.__qualname__}" + (f" ({owner})" if owner else "")
 
 
-_BOUNDS = {"minimum": "at least", "maximum": "at most", "above": "above", "below": "below"}
-
-
-def _limits(option: Option, field: dataclasses.Field[Any]) -> str:
+def _limits(option: Option) -> str:
     told = [f"one of {', '.join(option.choices)}"] if option.choices else []
-    said = field.metadata
-    told += [f"{words} {said[key]:.10g}" for key, words in _BOUNDS.items() if key in said]
-    return " and ".join(told)
+    return " and ".join([*told, *limit_words(option.limits)])
+
+
+def _every(registry: Registry) -> dict[str, str]:
+    """Every key that there is, with what it is one of."""
+    every: dict[str, str] = {option.key: "every run" for option in fields_of(RunOptions)}
+    for group in GROUPS:
+        for name in registry.names(group):
+            choice = registry.find(group, name)
+            for option in fields_of(choice.kind) if choice.kind else ():
+                every.setdefault(f"{group}.{option.key}", f"{group} {choice.kind_name or name}")
+    return every
+
+
+def _meant(key: str, every: Mapping[str, str]) -> str:
+    """The one key of the same group that ends in the same word, where `key` is none itself."""
+    if any(one == key or one.startswith(f"{key}.") for one in every):
+        return key
+    *above, last = key.split(".")
+    alike = [one for one in every if one.endswith(f".{last}")]
+    if above:
+        alike = [one for one in alike if one.startswith(f"{above[0]}.")]
+    return alike[0] if len(alike) == 1 else key
 
 
 def _unknown(
-    key: str, registry: Registry, where: str = "", kind: type | None = None
+    key: str, every: Mapping[str, str], where: str = "", own: Sequence[str] = ()
 ) -> ConfigError:
     """That there is no such key, with the nearest of the class, or whose key it is."""
-    group = key.partition(".")[0]
-    own = [f"{group}.{option.key}" for option in fields_of(kind)] if kind else []
-    near = suggest(key, own)
-    every: dict[str, str] = {option.key: "every run" for option in fields_of(RunOptions)}
-    for other in GROUPS:
-        for name in registry.names(other):
-            choice = _choice(registry, other, name)
-            for option in fields_of(choice.kind) if choice is not None and choice.kind else ():
-                every.setdefault(f"{other}.{option.key}", f"{other} {choice.kind_name or name}")
-    exact = every.get(key)
-    if not near and exact is not None:
-        near = f"; it is one of {exact}"
+    near = f"; it is one of {every[key]}" if key in every else suggest(key, own)
     if not near:
         last = [one for one in every if one.rpartition(".")[2] == key.rpartition(".")[2]]
         near = f"; did you mean '{last[0]}'?" if last else suggest(key, [*every, *GROUPS])
     who = f"{where} has" if where else "there is"
     return ConfigError(f"{who} no key '{key}'{near or '; gptasks --help lists the groups'}")
+
+
+def _at(values: Any, key: str) -> Any:
+    """The value at a dotted key; ... without one."""
+    for part in key.split("."):
+        values = values.get(part, ...) if isinstance(values, Mapping) else ...
+    return values
 
 
 def _shown(value: Any) -> str:

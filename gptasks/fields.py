@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import copy
 import dataclasses
 import functools
 import inspect
 import itertools
+import operator
 import textwrap
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from inspect import get_annotations
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from gptasks.errors import ConfigError
@@ -33,6 +36,20 @@ class Option:
 
     choices: tuple[str, ...] = ()
     required: bool = False
+    limits: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """Bounds of a number, by the names of `LIMITS`."""
+
+    owner: builtins.type = object
+    """The class that declares it."""
+
+
+LIMITS: Mapping[str, tuple[Callable[[Any, Any], bool], str]] = {
+    "minimum": (operator.ge, "at least {:g}"),
+    "maximum": (operator.le, "at most {:.10g}"),
+    "above": (operator.gt, "above {:g}"),
+    "below": (operator.lt, "below {:g}"),
+}
+"""What a field's metadata may bound a number by: how it is told, and in which words."""
 
 
 def fields_of(cls: type) -> list[Option]:
@@ -43,6 +60,16 @@ def fields_of(cls: type) -> list[Option]:
 def options(cls: type) -> list[dataclasses.Field[Any]]:
     """The fields of a dataclass that are options: those its constructor takes."""
     return [field for field in dataclasses.fields(cls) if field.init]
+
+
+def numbers(metadata: Mapping[str, Any]) -> dict[str, float]:
+    """The limits among a field's metadata, in the order of `LIMITS`."""
+    return {name: metadata[name] for name in LIMITS if name in metadata}
+
+
+def limit_words(metadata: Mapping[str, Any]) -> list[str]:
+    """The same in words, such as "at least 1"."""
+    return [LIMITS[name][1].format(limit) for name, limit in numbers(metadata).items()]
 
 
 def required(cls: type) -> list[str]:
@@ -162,7 +189,7 @@ def type_text(want: Any) -> str:
 
 
 def _listed(cls: type, above: str) -> Iterator[Option]:
-    docs = _docs(cls)
+    docs, owners = _docs(cls), _owners(cls)
     usual = defaults(cls)
     for field in options(cls):
         if field.metadata.get("internal"):
@@ -180,7 +207,15 @@ def _listed(cls: type, above: str) -> Iterator[Option]:
             doc=docs.get(field.name, ""),
             choices=tuple(str(choice) for choice in choices),
             required=_is_required(field),
+            limits=numbers(field.metadata),
+            owner=owners[field.name],
         )
+
+
+def _owners(cls: type) -> dict[str, type]:
+    """Field name to the class, `cls` or a parent, that says what it is."""
+    named = ((name, base) for base in reversed(cls.__mro__) for name in get_annotations(base))
+    return dict(named)
 
 
 @functools.lru_cache(maxsize=256)

@@ -79,12 +79,11 @@ def _usual(group: str) -> str:
 
 
 def _options(registry: Registry, group: str, name: str) -> str:
-    choice = None
-    if name not in registry.names(group):
-        from gptasks.config.locations import at_location
+    from gptasks.config.locations import chosen
 
-        choice = at_location(group, name, registry)
-    choice = choice or registry.choice(group, name)
+    choice = chosen(group, name, registry)
+    if choice.error is not None:
+        raise choice.error
     assert choice.kind is not None  # a choice without one has an error, which was raised
     head = f"{group}={name}: {choice.description}".rstrip(": ")
     keys = _table(choice.kind, f"{group}.", choice.values) or "  It has no keys."

@@ -18,9 +18,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gptasks.choices import GROUPS, ONE_CLASS, Choice, TaskInfo, summary
+from gptasks.choices import GROUPS, ONE_CLASS, Choice, TaskInfo, keys_of, summary
 from gptasks.discovery import GROUP, source_tree, yaml_files
-from gptasks.errors import ConfigError, GptasksError, PluginError, listing, suggest
+from gptasks.errors import ConfigError, Fault, GptasksError, PluginError, listing, suggest
 from gptasks.metrics import LOSS, NAMES
 from gptasks.plugins import BLOCK, CORE, Plugin, Plugins, plugin_manager
 from gptasks.schema import build, check, without_interpolations
@@ -51,13 +51,17 @@ class Registry:
 
     def choice(self, group: str, name: str) -> Choice:
         """The choice of that name; ConfigError or PluginError where it can't be used."""
-        choices = self._choices(group)
-        if name not in choices:
-            raise self._unknown(group, name)
-        found = choices[name]
+        found = self.find(group, name)
         if found.error is not None:
             raise found.error
         return found
+
+    def find(self, group: str, name: str) -> Choice:
+        """The same, with why it can't be used as its `error`; raised only without such a choice."""
+        choices = self._choices(group)
+        if name not in choices:
+            raise self._unknown(group, name)
+        return choices[name]
 
     def kind(self, group: str, name: str) -> type:
         """The class that `kind: <name>` means; ConfigError or PluginError without one."""
@@ -66,12 +70,15 @@ class Registry:
         return _strategy(name) if group == "strategy" else self._class(group, name)
 
     def read(self, group: str, path: Path, name: str, plugin: Plugin | None = None) -> Choice:
-        """The choice that a YAML file makes; ConfigError with all its faults, one line each."""
+        """The choice that a YAML file makes, all faults of its options being its `error`.
+
+        Raises ConfigError where the file, or its kind, can't be told.
+        """
         file = read_yaml(path)
         name = file.pop("name") or name
         if not re.fullmatch(r"\w[\w.-]*", name):
             raise ConfigError(
-                f"{path}: the name '{name}' may hold letters, digits, '_', '-' and "
+                f"{file.place('name')}: the name '{name}' may hold letters, digits, '_', '-' and "
                 "'.' only, since run folders are named after it"
             )
         told = None if group in ONE_CLASS else file.pop("kind")
@@ -80,7 +87,11 @@ class Registry:
             kind = self.kind(group, kind_name)
         except ConfigError as error:
             if told or group != "task":
-                raise ConfigError(f"{path}: {error}") from error
+                raise ConfigError(f"{file.place('kind')}: {error}") from error
+            if "task" in file.tree:
+                raise ConfigError(
+                    f"{path} is a whole configuration, and no task; give it as --config {path}"
+                ) from error
             kinds = sorted({cls.name for _, cls in self.classes})
             raise ConfigError(
                 f"{path} has no kind:, and no kind of task is called '{name}'; write kind: and one "
@@ -88,11 +99,16 @@ class Registry:
             ) from error
         values = file.values(kind)
         description = file.comment or summary(kind)
-        choice = Choice(group, name, kind, kind_name, values, description, path, plugin)
-        faults = self.faults(kind, without_interpolations(choice.values), choice.where)
-        if faults:
-            raise ConfigError(*(f"{path}: {fault}" for fault in faults))
-        return dataclasses.replace(choice, values=_rooted(choice.values, kind, path))
+        choice = Choice(
+            group, name, kind, kind_name, values, description, path, plugin, lines=file.lines
+        )
+        faults = self.faults(kind, without_interpolations(values), choice.where)
+        said = file.told(faults)
+        return dataclasses.replace(
+            choice,
+            values=_rooted(values, kind, path),
+            error=ConfigError(*said) if said else None,
+        )
 
     @cached_property
     def _by_group(self) -> dict[str, dict[str, Choice]]:
@@ -161,18 +177,32 @@ class Registry:
             _add(found, plugin, "data source", plugin.sources)
         return found
 
-    def faults(self, kind: type, values: Mapping[str, Any], where: str) -> list[str]:
+    def kinds(self, group: str) -> dict[str, type]:
+        """The classes that `kind:` can name; none in a group of one class."""
+        if group == "strategy":
+            return {path.stem: _strategy(path.stem) for path in yaml_files(core_conf() / group)}
+        return {cls.name: cls for _, cls in self._classes(group)}
+
+    def faults(
+        self, kind: type, values: Mapping[str, Any], where: str, *, internal: bool = False
+    ) -> list[Fault]:
         """All faults of `values` as options of `kind`, one line each; missing ones are no fault.
 
         Beside the types that schema checks, a task's metrics and its data source have to exist,
-        and its labels to differ.
+        and its labels to differ. internal: whether options that users can't set are allowed.
         """
-        faults = check(kind, values, where)
-        if faults or not issubclass(kind, Task):
+        group = where.split(" ")[0]
+        faults = check(
+            kind, values, where, internal=internal, others=lambda: keys_of(self.kinds(group))
+        )
+        if not issubclass(kind, Task):
             return faults
-        return source_faults(values.get("data"), self.sources) + self.task_faults(values, kind)
+        wrong = {re.split(r"[.\[]", fault.key)[0] for fault in faults}
+        sound = {key: value for key, value in values.items() if key not in wrong}
+        faults += source_faults(sound.get("data"), self.sources)
+        return faults + self.task_faults(sound, kind)
 
-    def task_faults(self, values: Mapping[str, Any], kind: type[Task]) -> list[str]:
+    def task_faults(self, values: Mapping[str, Any], kind: type[Task]) -> list[Fault]:
         """The faults that the types of a task's options can't show, one line each."""
         faults = task_faults(values, kind)
         return task_faults(values, kind, self.metrics) if faults else []

@@ -13,11 +13,12 @@ import dataclasses
 import math
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
-from gptasks.errors import ConfigError, listing, suggest
+from gptasks.errors import ConfigError, Fault, listing, suggest
 from gptasks.fields import (
+    LIMITS,
     Option,
     defaults,
     entry_type,
@@ -25,33 +26,46 @@ from gptasks.fields import (
     hints,
     is_optional,
     item_type,
+    limit_words,
     members,
+    numbers,
     options,
     plain,
     required,
     type_text,
 )
+from gptasks.unknown import meant
 
 __all__ = ["Option", "build", "check", "defaults", "fields_of", "plain", "without_interpolations"]
 
 T = TypeVar("T")
 
 
-def check(cls: type, values: Mapping[str, Any], where: str, *, internal: bool = False) -> list[str]:
+def check(
+    cls: type,
+    values: Mapping[str, Any],
+    where: str,
+    *,
+    internal: bool = False,
+    others: Callable[[], Mapping[str, Sequence[str]]] = dict,
+) -> list[Fault]:
     """All faults of `values` as options of `cls`, one line each; missing options are no fault.
 
     where: what the options belong to, its first word being the group: "trainer", or "task
     'sentiment' (gptasks 0.1)"; "" for the options of the run itself.
     internal: whether options that users can't set are allowed.
+    others: gives the dotted keys that other kinds of the group have, each with their names.
     """
-    faults: list[str] = []
-    _Reader(where, internal, faults, partial=True).fields(cls, values, "")
+    faults: list[Fault] = []
+    reader = _Reader(where, internal, faults, partial=True)
+    reader.kind, reader.others = getattr(cls, "name", cls.__name__), others
+    reader.fields(cls, values, "")
     return faults
 
 
 def build(cls: type[T], values: Mapping[str, Any], where: str, *, internal: bool = False) -> T:
     """`cls` made of `values`, defaults elsewhere; ConfigError with all faults, one line each."""
-    faults: list[str] = []
+    faults: list[Fault] = []
     made = _Reader(where, internal, faults).instance(cls, values, "")
     if made is None:
         raise ConfigError(*faults)
@@ -65,15 +79,18 @@ def without_interpolations(values: Any) -> Any:
     return {
         key: without_interpolations(value)
         for key, value in values.items()
-        if isinstance(value, Mapping) or not _interpolates(value)
+        if isinstance(value, Mapping) or not interpolates(value)
     }
 
 
 class _Reader:
     """Turns plain values into typed ones, noting what doesn't fit."""
 
+    kind = ""
+    others: Callable[[], Mapping[str, Sequence[str]]] = dict
+
     def __init__(
-        self, where: str, internal: bool, faults: list[str], *, partial: bool = False
+        self, where: str, internal: bool, faults: list[Fault], *, partial: bool = False
     ) -> None:
         self.where = where
         self.group = where.split(" ")[0]
@@ -87,23 +104,21 @@ class _Reader:
         given = self.fields(cls, values, above)
         for name in required(cls):
             if name not in given:
-                self.faults.append(f"{self.named(above + name)} is missing and has no default")
+                self.note(above + name, "is missing and has no default")
         if len(self.faults) > before:
             return None
         try:
             return cls(**given)
         except ConfigError as error:
-            self.faults += error.faults
+            self.faults += map(Fault, error.faults)
         except (TypeError, ValueError) as error:
-            self.faults.append(f"{self.where or cls.__name__}: {error}")
+            self.faults.append(Fault(f"{self.where or cls.__name__}: {error}"))
         return None
 
     def fields(self, cls: type, values: Any, above: str) -> dict[str, Any]:
         """The values by field name, typed; nested dataclasses are built."""
         if not isinstance(values, Mapping):
-            self.faults.append(
-                f"{self.named(above[:-1])} must be a map of options; got {_shown(values)}"
-            )
+            self.note(above[:-1], f"must be a map of options; got {_shown(values)}")
             return {}
         known = {
             field.name: field
@@ -113,7 +128,10 @@ class _Reader:
         typed = {}
         for name, value in values.items():
             if name not in known:
-                self.unknown(cls, above, str(name), list(known))
+                key, near = meant(above, str(name), value, fields_of(cls), self.others(), self.kind)
+                who = f"{self.where} has" if self.where else "there is"
+                fault = f"{who} no option '{key}'{near}"
+                self.faults.append(Fault(fault, key, is_unknown=True))
                 continue
             key = above + name
             before = len(self.faults)
@@ -121,16 +139,6 @@ class _Reader:
             if len(self.faults) == before:
                 self.bounds(known[name], typed[name], key)
         return typed
-
-    def unknown(self, cls: type, above: str, name: str, known: list[str]) -> None:
-        near = suggest(name, known).replace("mean '", f"mean '{above}")
-        if not near:  # the right word, but on another level
-            deeper = [option.key for option in fields_of(cls) if option.key.endswith("." + name)]
-            near = f"; did you mean '{above}{deeper[0]}'?" if deeper else ""
-        if not near:
-            near = f"; it has {listing(above + word for word in known)}" if known else ""
-        who = f"{self.where} has" if self.where else "there is"
-        self.faults.append(f"{who} no option '{above}{name}'{near}")
 
     def value(self, want: Any, value: Any, key: str) -> Any:
         """`value` as type `want`; a fault and the value as it is where it doesn't fit."""
@@ -183,30 +191,19 @@ class _Reader:
         if limits.get("choices") and value is not None:
             for item in value if isinstance(value, list | tuple) else [value]:
                 if item in limits.get("refused", ()):
-                    self.faults.append(f"{self.named(key)}={item}: {limits['refused'][item]}")
+                    reason = f"{self.named(key)}={item}: {limits['refused'][item]}"
+                    self.faults.append(Fault(reason, key))
                 else:
                     self.choice(key, item, limits["choices"])
         if isinstance(value, bool) or not isinstance(value, int | float):
             return
-        rules = []
-        if "minimum" in limits:
-            rules.append((value >= limits["minimum"], f"at least {limits['minimum']:g}"))
-        if "maximum" in limits:
-            rules.append((value <= limits["maximum"], f"at most {limits['maximum']:.10g}"))
-        if "above" in limits:
-            rules.append((value > limits["above"], f"above {limits['above']:g}"))
-        if "below" in limits:
-            rules.append((value < limits["below"], f"below {limits['below']:g}"))
-        if not all(holds for holds, _ in rules):
-            text = " and ".join(rule for _, rule in rules)
-            self.faults.append(f"{self.named(key)} must be {text}; got {_shown(value)}")
+        if not all(LIMITS[name][0](value, limit) for name, limit in numbers(limits).items()):
+            self.note(key, f"must be {' and '.join(limit_words(limits))}; got {_shown(value)}")
 
     def choice(self, key: str, value: Any, choices: tuple[Any, ...]) -> None:
         if value not in choices:
-            self.faults.append(
-                f"{self.named(key)} must be one of {listing(choices)}; got {_shown(value)}"
-                f"{suggest(str(value), choices)}"
-            )
+            near = suggest(str(value), choices)
+            self.note(key, f"must be one of {listing(choices)}; got {_shown(value)}{near}")
 
     def misfit(self, want: Any, value: Any, key: str) -> None:
         words = [_WORDS.get(get_origin(kind) or kind, type_text(kind)) for kind in members(want)]
@@ -214,17 +211,21 @@ class _Reader:
             words = ["a finite number"]
         if is_optional(want):
             words.append("null")
-        self.faults.append(f"{self.named(key)} must be {' or '.join(words)}; got {_shown(value)}")
+        self.note(key, f"must be {' or '.join(words)}; got {_shown(value)}")
+
+    def note(self, key: str, what: str) -> None:
+        self.faults.append(Fault(f"{self.named(key)} {what}", key))
 
     def named(self, key: str) -> str:
         return ".".join(part for part in (self.group, key) if part)
 
 
-def _interpolates(value: Any) -> bool:
+def interpolates(value: Any) -> bool:
+    """Whether it is a text with ${...}, or holds one."""
     if isinstance(value, Mapping):
-        return any(_interpolates(item) for item in value.values())
+        return any(interpolates(item) for item in value.values())
     if isinstance(value, list | tuple):
-        return any(_interpolates(item) for item in value)
+        return any(interpolates(item) for item in value)
     return isinstance(value, str) and "${" in value
 
 

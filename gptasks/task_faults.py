@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gptasks.errors import listing, suggest
+from gptasks.errors import Fault, listing, suggest
 from gptasks.metrics import LOSS, NAMES, names_for
 from gptasks.schema import check
 from gptasks.task import Task
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def task_faults(
     values: Mapping[str, Any], kind: type[Task], extra: Mapping[str, type[Metric]] | None = None
-) -> list[str]:
+) -> list[Fault]:
     """The faults among a task's options, one line each: metrics that are unknown or can't score
     what the kind answers, a label named twice.
 
@@ -27,33 +27,39 @@ def task_faults(
     """
     extra = extra or {}
     known = (*NAMES, *extra)
-    faults, fit = [], names_for(kind.answer, extra=extra)
+    faults: list[Fault] = []
+    fit = names_for(kind.answer, extra=extra)
     if values.get("metrics") == []:
-        faults.append(f"task.metrics is empty; name one or more of {listing(fit, limit=40)}")
+        usual = f"task.metrics is empty; name one or more of {listing(fit, limit=40)}"
+        faults.append(Fault(usual, "metrics"))
     named = [("metrics", name, fit) for name in values.get("metrics", [])]
     named += [("select", values["select"], [LOSS, *fit])] if "select" in values else []
     for key, name, there in named:
         if name in known and name not in there:
-            faults.append(
+            fault = (
                 f"task.{key}: metric '{name}' can't score this kind of task, whose answer is a "
                 f"{kind.answer.removesuffix('s')}{' a word' * (kind.answer == 'tags')}; there are "
                 f"{listing(there, limit=40)}"
             )
+            faults.append(Fault(fault, key))
         elif name not in there:
             near = suggest(name, there) or f"; there are {listing(there, limit=40)}"
-            faults.append(f"task.{key}: no metric '{name}'{near}")
+            faults.append(Fault(f"task.{key}: no metric '{name}'{near}", key))
     for label, count in Counter(values.get("labels", [])).items():
         if count > 1:
-            faults.append(f"task.labels names '{label}' {count} times; name each label once")
+            fault = f"task.labels names '{label}' {count} times; name each label once"
+            faults.append(Fault(fault, "labels"))
     return faults
 
 
-def source_faults(data: Any, sources: Mapping[str, type[DataSource]]) -> list[str]:
+def source_faults(data: Any, sources: Mapping[str, type[DataSource]]) -> list[Fault]:
     """The faults among a task's `data` that concern its source: its name, and its options."""
     if not isinstance(data, Mapping) or "source" not in data:
         return []
     name = data["source"]
     if name in sources:
-        return check(sources[name], data.get("options", {}), "task.data.options")
+        found = check(sources[name], data.get("options", {}), "task.data.options")
+        return [Fault(fault, f"data.options.{fault.key}") for fault in found]
     near = suggest(name, sources)
-    return [f"task.data.source must be one of {listing(sources)}; got {name!r}{near}"]
+    fault = f"task.data.source must be one of {listing(sources)}; got {name!r}{near}"
+    return [Fault(fault, "data.source")]

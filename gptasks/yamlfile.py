@@ -6,13 +6,14 @@ let an option of type text be what its author typed; names in a map are always t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
-from gptasks.errors import ConfigError
+from gptasks.errors import ConfigError, Fault
 from gptasks.fields import entry_type, entry_types, item_type, members
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is about 8 times faster
@@ -36,19 +37,51 @@ class YamlFile:
     tree: dict[str, Any]
     """Nested dicts and lists of `Scalar`."""
 
-    comment: str
+    comment: str = ""
     """The first line of the comment the file starts with; "" without one."""
+
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """Dotted key to the line, from 1, that it stands in."""
 
     def pop(self, key: str) -> str | None:
         """Take a key of type text out of the file; None without it."""
         scalar = self.tree.pop(key, None)
         if isinstance(scalar, dict | list):
-            raise ConfigError(f"{self.path}: {key} must be a text")
+            raise ConfigError(f"{self.place(key)}: {key} must be a text")
         return scalar.text if scalar is not None and scalar.value is not None else None
+
+    def place(self, key: str) -> str:
+        """Where a dotted key stands, as "x.yaml line 3"; the file where it doesn't."""
+        return place(self.path, self.lines, key)
+
+    def told(self, faults: Iterable[Fault]) -> list[str]:
+        """Faults of its options, each after its place, in the order of their lines."""
+        ordered = sorted(faults, key=lambda fault: line_of(self.lines, fault.key) or 0)
+        return [f"{self.place(fault.key)}: {fault}" for fault in ordered]
+
+    def below(self, key: str) -> YamlFile:
+        """The map that a key holds, as a file of its own."""
+        start = f"{key}."
+        lines = {k[len(start) :]: line for k, line in self.lines.items() if k.startswith(start)}
+        return YamlFile(self.path, dict(self.tree[key]), lines=lines)
 
     def values(self, cls: type) -> dict[str, Any]:
         """Key to value, typed by YAML's rules, or the text as written where `cls` has texts."""
         return typed(cls, self.tree)
+
+
+def place(path: Path | str, lines: Mapping[str, int], key: str) -> str:
+    """Where a file says what a dotted key is, as "x.yaml line 3"; else what is around it."""
+    line = line_of(lines, key)
+    return f"{path} line {line}" if line is not None else str(path)
+
+
+def line_of(lines: Mapping[str, int], key: str) -> int | None:
+    """The line of a dotted key, or of what is around it; None where neither has one."""
+    key = key.partition("[")[0]
+    while key and key not in lines:
+        key = key.rpartition(".")[0]
+    return lines.get(key)
 
 
 class Scalar(NamedTuple):
@@ -73,12 +106,25 @@ def read_yaml(path: Path) -> YamlFile:
         if node is not None and not isinstance(node, yaml.MappingNode):
             raise ConfigError(f"{path} must hold keys and values, such as `max_length: 128`")
         tree = _Tree(loader, path).read(node) if node is not None else {}
+        lines = dict(_lines(node, ""))
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is no valid YAML: {_reason(error)}") from error
     finally:
         if loader is not None:
             loader.dispose()
-    return YamlFile(path, tree, _comment(text))
+    return YamlFile(path, tree, _comment(text), lines)
+
+
+def _lines(node: yaml.Node | None, above: str) -> Iterator[tuple[str, int]]:
+    """Dotted keys with their lines; what a map is merged with (<<) comes before its own."""
+    for key, value in sorted(getattr(node, "value", ()), key=lambda pair: pair[0].tag != _MERGE):
+        if key.tag != _MERGE:
+            yield f"{above}{key.value}", key.start_mark.line + 1
+            if isinstance(value, yaml.MappingNode):
+                yield from _lines(value, f"{above}{key.value}.")
+            continue
+        for part in reversed(value.value if isinstance(value, yaml.SequenceNode) else [value]):
+            yield from _lines(part, above)
 
 
 def _refuse_depth(text: str, path: Path) -> None:

@@ -199,11 +199,122 @@ def test_the_task_is_asked_for(
 def test_all_faults_are_told_at_once(registry: Registry, tmp_path: Path) -> None:
     (tmp_path / "my.yaml").write_text("kind: toy\nsise: 3\nmax_length: 0\n", encoding="utf-8")
     assert faults(registry, "task=my.yaml", "seed=x", "backbone=tinny", "trainer.epoch=1") == [
-        "my.yaml: task 'my' (my.yaml) has no option 'sise'; did you mean 'size'?",
-        "my.yaml: task.max_length must be at least 1; got 0",
+        "my.yaml line 2: task 'my' (my.yaml) has no option 'sise'; did you mean 'size'?",
+        "my.yaml line 3: task.max_length must be at least 1; got 0",
         "no backbone 'tinny'; did you mean 'tiny'?",
         "seed must be a whole number of type int; got 'x'",
         "trainer has no option 'epoch'; did you mean 'epochs'?",
+    ]
+
+
+def test_the_options_of_a_file_with_faults_are_judged_too(
+    registry: Registry, tmp_path: Path
+) -> None:
+    (tmp_path / "my.yaml").write_text(
+        "kind: toy\ndata:\n  train: a.csv\n  frmat: csv\nselect: los\nlabels: [a, a]\n",
+        encoding="utf-8",
+    )
+    assert faults(registry, "task=my.yaml", "task.max_length=0", "task.sise=3") == [
+        "my.yaml line 4: task 'my' (my.yaml) has no option 'data.frmat'; did you mean "
+        "'data.format'?",
+        "my.yaml line 5: task.select: no metric 'los'; did you mean 'loss'?",
+        "my.yaml line 6: task.labels names 'a' 2 times; name each label once",
+        "task.max_length must be at least 1; got 0",
+        "task 'my' (my.yaml) has no option 'sise'; did you mean 'size'?",
+    ]
+    (tmp_path / "my.yaml").write_text(
+        "kind: toy\nselect: los\ndata: {source: fils}\nmetrics: []\nlabels: &l [a, a]\n"
+        "<<: {text: [1]}\n",
+        encoding="utf-8",
+    )
+    assert faults(registry, "task=my.yaml") == [
+        "my.yaml line 2: task.select: no metric 'los'; did you mean 'loss'?",
+        "my.yaml line 3: task.data.source must be one of files, package, hub; got 'fils'; did you "
+        "mean 'files'?",
+        "my.yaml line 4: task.metrics is empty; name one or more of accuracy, f1_macro, "
+        "f1_weighted, matthews, auroc, log_loss, ece",
+        "my.yaml line 5: task.labels names 'a' 2 times; name each label once",
+        "my.yaml line 6: task.text must be a text; got [1]",
+    ]
+
+
+def test_what_options_say_of_each_other_is_told_with_the_rest(
+    registry: Registry, tmp_path: Path
+) -> None:
+    (tmp_path / "my.yaml").write_text(
+        "kind: token_classification\noverlap: 600\n", encoding="utf-8"
+    )
+    overlap = (
+        "my.yaml line 2: task.overlap=600 must be less than task.max_length=256, or windows would "
+        "not move on."
+    )
+    idle = (
+        "strategy.adapter=ia3 has no use for strategy.rank: it learns one factor for each output. "
+        "Leave that out, or take strategy.adapter=lora."
+    )
+    ia3 = ["strategy.adapter=ia3", "strategy.rank=3"]
+    assert faults(registry, "task=my.yaml", *ia3) == [overlap, idle]
+    assert faults(registry, "task=my.yaml", *ia3, "sed=3") == [
+        "there is no option 'sed'; did you mean 'seed'?", overlap, idle,
+    ]  # fmt: skip
+    assert faults(registry, "task=my.yaml", "task.max_lenght=700", "sed=3") == [
+        "task 'my' (my.yaml) has no option 'max_lenght'; did you mean 'max_length'?",
+        "there is no option 'sed'; did you mean 'seed'?",
+    ]  # the overlap may be meant to go with the length
+    assert faults(registry, "task=my.yaml", "task.overlap=700") == [
+        overlap.replace("my.yaml line 2: ", "").replace("600", "700")
+    ]
+
+
+def test_a_value_that_an_interpolation_gave_is_told_with_it(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MANY", "many")
+    (tmp_path / "my.yaml").write_text("kind: toy\n\nsize: ${oc.env:MANY}\n", encoding="utf-8")
+    assert faults(registry, "task=my.yaml", "trainer.clip=${oc.env:MANY}") == [
+        "my.yaml line 3: task.size must be a whole number of type int; got 'many'",
+        "trainer.clip=${oc.env:MANY}: trainer.clip must be a number of type float; got 'many'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("override", "fault"),
+    [
+        ("task.source=x", "task 'toy' (toys) has no option 'source'; it belongs to kind "
+         "conditional_generation, and this is toy"),
+        ("task.max_new_tokens=3", "task 'toy' (toys) has no option 'max_new_tokens'; did you mean "
+         "'generation.max_new_tokens'? It belongs to kind conditional_generation, and this is toy"),
+        ("task.generation.num_beam=3", "task 'toy' (toys) has no option 'generation.num_beam'; did "
+         "you mean 'generation.num_beams'? It belongs to kind conditional_generation, and this is "
+         "toy"),
+        ("task.generation={num_beams: 3}", "task 'toy' (toys) has no option 'generation'; it "
+         "belongs to kind conditional_generation, and this is toy"),
+        ("tracking.uri=x", "tracking 'wandb' (gptasks *) has no option 'uri'; it belongs to kind "
+         "mlflow, and this is wandb"),
+        ("trainer.max_length=3", "trainer has no option 'max_length'; did you mean "
+         "'task.max_length'?"),
+        ("backbone.epochs=3", "backbone has no option 'epochs'; did you mean 'trainer.epochs'?"),
+    ],
+)  # fmt: skip
+def test_an_option_of_another_choice_is_told_with_it(
+    registry: Registry, override: str, fault: str
+) -> None:
+    (found,) = faults(registry, "task=toy", override)
+    start, _, end = fault.partition("*")
+    assert found.startswith(start)
+    assert found.endswith(end)
+    assert "*" in fault or found == fault
+
+
+def test_a_task_file_with_options_of_another_kind_is_told_so(
+    registry: Registry, tmp_path: Path
+) -> None:
+    (tmp_path / "my.yaml").write_text(
+        "kind: toy\n\ngeneration: {num_beams: 3, do_sample: true}\n", encoding="utf-8"
+    )
+    assert faults(registry, "task=my.yaml") == [
+        "my.yaml line 3: task 'my' (my.yaml) has no option 'generation'; it belongs to kind "
+        "conditional_generation, and this is toy"
     ]
 
 
@@ -214,8 +325,9 @@ def test_a_fault_is_one_line_whatever_breaks_its_names_have(
         'kind: toy\n"si\\nse": 3\nselect: "lo\\nss"\nmax_length: 0\n', encoding="utf-8"
     )
     assert faults(registry, "task=my.yaml", "seed=[\n\n", "a\nb=3", "backbone=\n\n") == [
-        "my.yaml: task 'my' (my.yaml) has no option 'si se'; did you mean 'size'?",
-        "my.yaml: task.max_length must be at least 1; got 0",
+        "my.yaml line 2: task 'my' (my.yaml) has no option 'si se'; did you mean 'size'?",
+        "my.yaml line 3: task.select: no metric 'lo ss'; did you mean 'loss'?",
+        "my.yaml line 4: task.max_length must be at least 1; got 0",
         "no backbone '  '; there are distilgpt2, gpt2, gpt2-medium, pythia-160m, qwen3-0.6b, "
         "smollm2, tiny, tiny_gpt2",
         "seed=[   is no list or map: a value is missing beside a comma or bracket",

@@ -30,9 +30,14 @@ def written(*overrides: str, name: str = "x.yaml") -> str:
         ["task=sequence_classification", "task.template=a: {text}\n#b 'c' \"d\"",
          "task.labels=[yes,no,'1']", "task.data.train={good: a.csv, bad: 'b: c.csv'}"],
         ["task=sentiment_zh", "task.label=列 ${x}", "backbone=tiny"],
+        ["task=./t.yaml", "backbone=./BACKBONE", "strategy.adapter=ia3"],
+        ["task=ner_zh", "backbone=owner/name@v1", "trainer.learning_rate=1e-5", "task.text=???"],
     ],
 )  # fmt: skip
 def test_what_is_printed_is_a_file_that_gives_it_back(overrides: list[str]) -> None:
+    Path("t.yaml").write_text("kind: sequence_classification\n", encoding="utf-8")
+    Path("BACKBONE").mkdir()
+    Path("BACKBONE/config.json").write_text("{}", encoding="utf-8")
     given = compose([word.replace("${", "\\${") for word in overrides])
     file = written(*[word.replace("${", "\\${") for word in overrides])
     again, _ = traced([], file=file)
@@ -46,13 +51,15 @@ def test_comments_say_who_set_what() -> None:
     Path("run.yaml").write_text("strategy: {depth: 0.5}\nseed: 3\n", encoding="utf-8")
     done = gptasks("config", "--config", "run.yaml", "task=mine.yaml", "trainer.warmup=0.1")
     said = {line.split(":")[0].strip(): line.partition("# ")[2] for line in done.out.splitlines()}
-    assert said["max_length"] == "mine.yaml"
-    assert said["depth"] == "run.yaml"
-    assert said["seed"] == "run.yaml"
+    assert said["max_length"] == "mine.yaml line 2"
+    assert said["depth"] == "run.yaml line 1"
+    assert said["seed"] == "run.yaml line 2"
     assert said["warmup"] == "the command line"
     assert said["epochs"] == "strategy lora"
+    assert said["rank"] == "strategy lora"
+    assert said["dropout"] == "strategy lora"
     assert said["limit"] == ""
-    assert said["distribution"].endswith("conf/backbone/smollm2.yaml (gptasks 0.1.0)")
+    assert said["distribution"].endswith("conf/backbone/smollm2.yaml line 3 (gptasks 0.1.0)")
     assert yaml.safe_load(done.out)["strategy"]["depth"] == 0.5
 
 
@@ -72,6 +79,20 @@ def test_a_file_by_hand_says_only_what_it_chooses() -> None:
     config, _ = traced([], file="few.yaml")
     told = ["task=sentiment", "task.data.max_bad=3", "backbone=tiny", "trainer.epochs=2"]
     assert config.resolved == compose(told).resolved
+
+
+def test_a_file_by_hand_may_name_a_task_by_its_place() -> None:
+    Path("t.yaml").write_text("kind: sentiment\nmax_length: 9\n", encoding="utf-8")
+    Path("few.yaml").write_text("task: ./t.yaml\n", encoding="utf-8")
+    config, origins = traced([], file="few.yaml")
+    assert config.resolved == compose(["task=t.yaml"]).resolved
+    assert (origins.of("task"), origins.of("task.max_length")) == (
+        "few.yaml line 1", "t.yaml line 2",
+    )  # fmt: skip
+    Path("few.yaml").write_text("task: {name: ./t.yaml, max_length: 5}\n", encoding="utf-8")
+    config, origins = traced([], file="few.yaml")
+    assert config.task.max_length == 5
+    assert origins.of("task.max_length") == "few.yaml line 1"
 
 
 def test_a_run_is_trained_from_a_file_and_says_so() -> None:
@@ -133,6 +154,63 @@ def test_all_faults_of_a_file_are_told_together() -> None:
         "taks: sentiment\nseed: x\ntrainer: {epoch: 2}\nstrategy: heat\n", encoding="utf-8"
     )
     assert len(gptasks("config", "--config", "bad.yaml").faults) == 4
+
+
+def test_all_that_is_wrong_is_told_with_its_line_and_with_the_overrides() -> None:
+    Path("bad.yaml").write_text(
+        "task: {name: sequence_classification, max_lenght: 64}\ntrainer: {epochs: -1}\n"
+        "backbone:\n  name: tiny\n  shape: gtp2\nstrategy: [a]\nsed: 5\nlimit: 0\n",
+        encoding="utf-8",
+    )
+    task = "task 'sequence_classification' (gptasks 0.1.0) has no option"
+    done = gptasks("--config", "bad.yaml", "seed=x", "task.text_par=b", "tracking=wandbb")
+    assert [fault.removeprefix("gptasks: ") for fault in done.faults] == [
+        "bad.yaml line 7: there is no option 'sed'; did you mean 'seed'?",
+        "bad.yaml line 8: limit must be at least 1; got 0",
+        "no tracking 'wandbb'; did you mean 'wandb'?",
+        f"bad.yaml line 1: {task} 'max_lenght'; did you mean 'max_length'?",
+        "bad.yaml line 5: backbone.shape must be one of llama, gpt2; got 'gtp2'; did you mean "
+        "'gpt2'?",
+        "bad.yaml line 6: strategy must be a name, or a map of options",
+        "bad.yaml line 2: trainer.epochs must be at least 0; got -1.0",
+        "seed must be a whole number of type int; got 'x'",
+        f"{task} 'text_par'; did you mean 'text_pair'?",
+    ]
+
+
+def test_what_a_file_says_of_a_group_that_is_chosen_anew_does_not_matter() -> None:
+    Path("bad.yaml").write_text(
+        "task: sentiment\nstrategy: {kind: lora, rnak: 3}\n", encoding="utf-8"
+    )
+    config, _ = traced(["strategy=head"], file="bad.yaml")
+    assert config.strategy_name == "head"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("task: ner\nbackbone: {name: smolm2, seed: 3}\n",
+         "bad.yaml line 2: no backbone 'smolm2'; did you mean 'smollm2'?"),
+        ("kind: sequence_classification\ndata: {train: a.csv}\n",
+         "bad.yaml is a task, and no whole configuration; give it as task=bad.yaml"),
+        ("task: [\n", "bad.yaml is no valid YAML: line 2: "),
+        ("task: ner\nstrategy: {kind: lora, adapter: ia3,\n  rank: 3}\n",
+         "bad.yaml line 2, bad.yaml line 3: strategy.adapter=ia3 has no use for strategy.rank: "),
+        ("seed: 1\n", "task=… is missing; `gptasks tasks` lists the "),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_configuration_is_one_line(text: str, told: str) -> None:
+    Path("bad.yaml").write_text(text, encoding="utf-8")
+    (fault,) = gptasks("--config", "bad.yaml").faults
+    assert fault.startswith(f"gptasks: {told}")
+
+
+def test_a_whole_configuration_is_no_task() -> None:
+    Path("run.yaml").write_text("task: sentiment\nseed: 1\n", encoding="utf-8")
+    (fault,) = gptasks("task=run.yaml").faults
+    assert fault == (
+        "gptasks: run.yaml is a whole configuration, and no task; give it as --config run.yaml"
+    )
 
 
 def test_a_file_that_is_not_there_gets_the_nearest() -> None:

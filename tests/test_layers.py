@@ -18,7 +18,7 @@ ROOT = Path(gptasks.__file__).parent
 LEVELS: dict[str, int] = {
     **dict.fromkeys(["errors", "_wheel"], 0),
     **dict.fromkeys(
-        ["task", "options", "fields", "schema", "shape", "yamlfile", "runtime", "cache",
+        ["task", "options", "fields", "schema", "unknown", "shape", "yamlfile", "runtime", "cache",
          "progress", "room", "tags", "words"], 1,
     ),
     **dict.fromkeys(

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from gptasks.errors import ConfigError
-from gptasks.fields import Option, defaults, fields_of, plain, type_at
+from gptasks.fields import Option, defaults, fields_of, limit_words, plain, type_at
 from gptasks.options import BackboneOptions, RunOptions, TrainerOptions
 from gptasks.schema import build, check, without_interpolations
 from gptasks.task import DataOptions
@@ -239,8 +239,14 @@ def test_interpolations_are_left_out_until_they_are_resolved() -> None:
 
 def test_options_are_listed_with_their_docstrings() -> None:
     listed = {option.key: option for option in fields_of(Outer)}
-    assert listed["count"] == Option("count", "int", 1, "How many, in all; at least one.")
-    assert listed["inner.path"] == Option("inner.path", "str | None", None, "Where it lies.")
+    assert listed["count"] == Option(
+        "count", "int", 1, "How many, in all; at least one.",
+        limits={"minimum": 1, "maximum": 8}, owner=Outer,
+    )  # fmt: skip
+    assert limit_words(listed["count"].limits) == ["at least 1", "at most 8"]
+    assert listed["inner.path"] == Option(
+        "inner.path", "str | None", None, "Where it lies.", owner=Inner
+    )
     assert listed["mode"].choices == ("fast", "slow")
     assert listed["side"].choices == ("left", "right")
     assert listed["words"].type == "list[str]"

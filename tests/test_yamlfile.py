@@ -151,3 +151,21 @@ def test_an_unreadable_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes(b"a: \xe9\n")
     with pytest.raises(ConfigError, match="can't be read: 'utf-8' codec"):
         read_yaml(tmp_path / "latin.yaml")
+
+
+def test_every_key_is_known_with_its_line(tmp_path: Path) -> None:
+    file = read(
+        tmp_path,
+        "text: a\nbase: &base\n  anything: 1\n  text: x\ninner:\n  text: b\n  <<: *base\n",
+    )
+    assert file.lines == {
+        "text": 1, "base": 2, "base.anything": 3, "base.text": 4, "inner": 5, "inner.text": 6,
+        "inner.anything": 3,
+    }  # fmt: skip
+    assert file.place("inner.text[0]") == f"{file.path} line 6"
+    assert file.place("inner.none.deep") == f"{file.path} line 5"
+    assert file.place("none") == str(file.path)
+    inner = file.below("inner")
+    assert (inner.values(Inner), inner.place("text")) == (
+        {"anything": 1, "text": "b"}, f"{file.path} line 6",
+    )  # fmt: skip

@@ -7,8 +7,11 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
+from gptasks.config.file import ConfigFile
+from gptasks.config.origins import Origins
 from gptasks.config.overrides import read_overrides
-from gptasks.config.run import RunConfig, file_of, from_resolved, primary_config
+from gptasks.config.plan import Plan
+from gptasks.config.run import RunConfig, configured, file_of, primary_config
 from gptasks.errors import ConfigError, GptasksError, suggest
 from gptasks.registry import Registry
 
@@ -36,14 +39,13 @@ def run_main(
     registry = Registry() if registry is None else registry
     primary, usual = primary_config()
     told = file_of(flags.config, registry, usual)
-    primary = {**primary, **told.run}
     plan = read_overrides(flags.overrides, registry, usual, told, sweep=flags.multirun)
     from gptasks.config import composition  # Hydra takes 0.2 s to import: checks come first
 
     if flags.cfg or flags.info:
         composition.show(
             plan,
-            primary,
+            {**primary, **told.run},
             cfg=flags.cfg,
             package=flags.package,
             resolve=flags.resolve,
@@ -51,11 +53,24 @@ def run_main(
         )
         return []
     if not flags.multirun:
-        values = composition.compose_one(plan, primary)
-        return [job(from_resolved(values, registry, plan.typed, flags.config))]
-    jobs = composition.compose_all(plan, primary)
-    configs = [from_resolved(values, registry, given, flags.config) for values, given in jobs]
-    return _each(configs, job)
+        jobs = [(composition.compose_one(plan, {**primary, **told.run}), plan.typed)]
+        (config,) = _configs(jobs, plan, told, registry, flags.config)
+        return [job(config)]
+    jobs = composition.compose_all(plan, {**primary, **told.run})
+    return _each(_configs(jobs, plan, told, registry, flags.config), job)
+
+
+def _configs(
+    jobs: Sequence[tuple[dict[str, Any], list[str]]],
+    plan: Plan,
+    told: ConfigFile,
+    registry: Registry,
+    file: str | None,
+) -> list[RunConfig]:
+    return [
+        configured(Origins(plan, told, {}, values, {}), registry, overrides, file)
+        for values, overrides in jobs
+    ]
 
 
 def _each(configs: Sequence[RunConfig], job: Callable[[RunConfig], T]) -> list[T]:

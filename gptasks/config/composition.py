@@ -22,7 +22,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gptasks.config.grammar import render
-from gptasks.config.overrides import Plan, Setting
+from gptasks.config.nodes import UNSET, literal, nest, node
+from gptasks.config.plan import Plan, Setting
 from gptasks.config.surroundings import MAIN, explained, own_logging, own_state, stored
 from gptasks.errors import ConfigError
 from gptasks.fields import defaults, laid_over, required
@@ -31,8 +32,6 @@ from gptasks.registry import Choice
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
-
-_UNSET = "???"  # OmegaConf's word for a value that must be given
 
 
 def compose_one(plan: Plan, primary: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +98,7 @@ class _Prepared:
         names = {group: _option_names(choices) for group, choices in plan.choices.items()}
         self.first = {group: options[0] for group, options in names.items()}
         for group, choices in plan.choices.items():
-            self.nodes[group] = dict(zip(names[group], map(_node, choices), strict=True))
+            self.nodes[group] = dict(zip(names[group], map(node, choices), strict=True))
         for key, setting in plan.settings.items():
             group = key.partition(".")[0]
             if setting.has_map:
@@ -145,33 +144,11 @@ def _option_names(choices: Sequence[Choice]) -> list[str]:
     return names
 
 
-def _node(choice: Choice) -> dict[str, Any]:
-    """A choice's full values: its class' defaults, and over them what its file chooses."""
+def _put(values: dict[str, Any], choice: Choice, setting: Setting) -> None:
+    """Set a map inside a choice's values: Hydra would mix it with the one that is there."""
     assert choice.kind is not None
-    node: dict[str, Any] = {"name": choice.name}
-    if choice.kind_name:
-        node["kind"] = choice.kind_name
-    node.update(dict.fromkeys(required(choice.kind), _UNSET))
-    node.update(_literal(defaults(choice.kind)))
-    return laid_over(choice.kind, node, choice.values)
-
-
-def _put(node: dict[str, Any], choice: Choice, setting: Setting) -> None:
-    """Set a map inside a choice's node: Hydra would mix it with the one that is there."""
-    assert choice.kind is not None
-    value: Any = setting.values[0]
-    for part in reversed(setting.key.split(".")[1:]):
-        value = {part: value}
-    node.update(laid_over(choice.kind, node, value))
-
-
-def _literal(value: Any) -> Any:
-    """Defaults are code, so ${ in them is plain text, which OmegaConf wants escaped."""
-    if isinstance(value, dict):
-        return {key: _literal(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_literal(item) for item in value]
-    return value.replace("${", "\\${") if isinstance(value, str) else value
+    inner = nest(setting.key.partition(".")[2], setting.values[0])
+    values.update(laid_over(choice.kind, values, inner))
 
 
 def _primary(primary: dict[str, Any], first: Mapping[str, str], scratch: str) -> dict[str, Any]:
@@ -179,7 +156,7 @@ def _primary(primary: dict[str, Any], first: Mapping[str, str], scratch: str) ->
 
     first: each group's choice, of a sweep the first: Hydra looks for one before it sweeps.
     """
-    main = {**_literal(defaults(RunOptions)), **copy.deepcopy(primary)}
+    main = {**literal(defaults(RunOptions)), **copy.deepcopy(primary)}
     main["defaults"] = [
         {group: first.get(group, name) for group, name in entry.items()}
         if isinstance(entry, dict)
@@ -201,7 +178,7 @@ def _values(cfg: DictConfig, plan: Plan) -> dict[str, Any]:
     for group, choices in plan.choices.items():
         kind = choices[0].kind
         for name in required(kind) if kind else ():
-            if values[group].get(name) == _UNSET:
+            if values[group].get(name) == UNSET:
                 del values[group][name]
     _root(values["task"].get("data"), plan)
     return {str(key): value for key, value in values.items()}

@@ -41,9 +41,29 @@ def at_location(group: str, text: str, registry: Registry) -> Choice | None:
         return _backbone(repository, values)
     if is_file or text.startswith((".", "~")) or "/" in text or os.sep in text:
         raise ConfigError(
-            f"{group}={text}: there is no such file or folder{suggest(path.name, _beside(path))}"
+            f"{group}={text}: there is no such file or folder{suggest(path.name, beside(path))}"
         )
     return None
+
+
+def chosen(group: str, name: str, registry: Registry) -> Choice:
+    """The choice of a name, or of a file, folder or hub id, with its faults as its `error`.
+
+    Raises ConfigError or PluginError where there is none.
+    """
+    if name not in registry.names(group):
+        place = at_location(group, name, registry)
+        if place is not None:
+            return place
+    return registry.find(group, name)
+
+
+def beside(path: Path) -> list[str]:
+    """The names of what lies in the same folder."""
+    try:
+        return [other.name for other in path.parent.iterdir()]
+    except OSError:
+        return []
 
 
 def _task_at(path: Path, registry: Registry) -> Choice:
@@ -146,10 +166,3 @@ def _relative(data: dict[str, Any]) -> Iterator[str]:
 def _name(text: str) -> str:
     """A file's or folder's name as a task name: other signs become '_'."""
     return re.sub(r"[^\w.-]", "_", text).lstrip(".-") or "task"
-
-
-def _beside(path: Path) -> list[str]:
-    try:
-        return [other.name for other in path.parent.iterdir()]
-    except OSError:
-        return []

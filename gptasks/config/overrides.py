@@ -10,18 +10,20 @@ import contextlib
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from gptasks.config import grammar
 from gptasks.config.file import ConfigFile
-from gptasks.config.locations import at_location
+from gptasks.config.locations import chosen
+from gptasks.config.nodes import nest
+from gptasks.config.plan import Plan, Setting, has_map
 from gptasks.config.sweeps import texts_of
+from gptasks.config.together import faults_together
 from gptasks.errors import ConfigError, GptasksError, listing
 from gptasks.fields import fields_of, members, nested, type_at
 from gptasks.options import RunOptions
 from gptasks.registry import GROUPS, Choice, Registry
-from gptasks.schema import check, without_interpolations
+from gptasks.schema import without_interpolations
 
 _OVERRIDE = re.compile(
     r"(?P<sign>\+\+|\+|~)?(?P<key>[^=@]*)(?P<package>@[^=]*)?(=(?P<value>.*))?", re.DOTALL
@@ -40,42 +42,6 @@ _WITHOUT_EFFECT = {
 """Options of Hydra that users know, and what there is instead: Hydra writes nothing here."""
 
 
-@dataclass(frozen=True)
-class Setting:
-    """One key and the value it is set to; several values are a sweep over them."""
-
-    key: str
-    texts: tuple[str, ...]
-    """Each value as it was typed."""
-
-    values: tuple[Any, ...]
-    """A `Choice` where the key is a group."""
-
-    @property
-    def has_map(self) -> bool:
-        """Whether the value is or holds a map, whose keys Hydra's grammar can't quote."""
-        return any(_has_map(value) for value in self.values)
-
-
-@dataclass
-class Plan:
-    """What a command line asks for, checked."""
-
-    settings: dict[str, Setting] = field(default_factory=dict)
-    """By key, in the order given."""
-
-    choices: dict[str, tuple[Choice, ...]] = field(default_factory=dict)
-    """What each group is set to, given or by default."""
-
-    hydra: list[str] = field(default_factory=list)
-    """Overrides of Hydra's own configuration, as typed."""
-
-    @property
-    def typed(self) -> list[str]:
-        """The settings as they were typed, where none is a sweep."""
-        return [f"{key}={setting.texts[0]}" for key, setting in self.settings.items()]
-
-
 def read_overrides(
     overrides: Sequence[str],
     registry: Registry,
@@ -84,17 +50,18 @@ def read_overrides(
     *,
     sweep: bool,
 ) -> Plan:
-    """The plan that `overrides` make; ConfigError with all their faults, one line each.
+    """The plan that `overrides` make; ConfigError with all faults, theirs and those of the files
+    they stand on, one line each.
 
     usual: the choice of each group that has one by default. file: what comes before these.
     sweep: whether a key may have several values, as with `--multirun`.
     A `+` or `++` before a key is understood and changes nothing: there are no keys to add.
     """
-    reader = _Reader(registry, sweep)
-    if file is not None:
-        reader.told = file.choices
+    file = ConfigFile() if file is None else file
+    reader = _Reader(registry, sweep, file)
     reader.read(overrides, usual)
     if reader.faults:
+        reader.faults += faults_together(reader.plan, file, reader.sound)
         raise ConfigError(*dict.fromkeys(reader.faults))
     return reader.plan
 
@@ -102,39 +69,52 @@ def read_overrides(
 class _Reader:
     """Works through overrides, noting faults."""
 
-    def __init__(self, registry: Registry, sweep: bool) -> None:
+    def __init__(self, registry: Registry, sweep: bool, file: ConfigFile) -> None:
         self.registry = registry
         self.sweep = sweep
         self.plan = Plan()
-        self.told: Mapping[str, Choice] = {}  # by a file
+        self.file = file
         self.faults: list[str] = []
         self.failed: set[str] = set()  # groups without a usable choice: their options wait
+        self.faulty: set[str] = set()  # groups with a fault of any kind
+
+    @property
+    def sound(self) -> set[str]:
+        """The groups in which nothing is wrong so far."""
+        return set(self.plan.choices) - self.faulty - self.failed
 
     def read(self, overrides: Sequence[str], usual: Mapping[str, str]) -> None:
+        self.note("", self.file.faults.get("", []))
         pairs: list[tuple[str, str]] = []
         for text in overrides:
             with self.noting():
                 pairs += self.split(text)
         for key, text in pairs:
             if key in GROUPS:
-                with self.noting():
+                with self.noting(key):
                     self.group(key, text)
         self.rest(usual)
         for key, text in pairs:
             if key not in GROUPS:
-                with self.noting():
+                with self.noting(key.partition(".")[0]):
                     self.option(key, text)
         place = {key: number for number, (key, _) in enumerate(pairs)}
         settings = sorted(self.plan.settings.items(), key=lambda item: place[item[0]])
         self.plan.settings = dict(settings)
 
     @contextlib.contextmanager
-    def noting(self) -> Iterator[None]:
+    def noting(self, group: str = "") -> Iterator[None]:
         """Note an error's lines as faults, and go on."""
         try:
             yield
         except GptasksError as error:
-            self.faults += error.faults
+            self.note(group, error.faults)
+
+    def note(self, group: str, faults: Sequence[str]) -> None:
+        """Note what is wrong with a group, or with the run as a whole ("")."""
+        self.faults += faults
+        if faults:
+            self.faulty.add(group)
 
     def split(self, text: str) -> list[tuple[str, str]]:
         """Key and value of an override; nothing where it is Hydra's own."""
@@ -180,9 +160,9 @@ class _Reader:
         texts = texts_of(group, text, str, sweep=self.sweep, names=known)
         choices = []
         for one in texts:
-            with self.noting():
+            with self.noting(group):
                 choices.append(self.pick(group, one))
-        if len(choices) == len(texts):
+        if self.usable(group, choices) and len(choices) == len(texts):
             self.failed.remove(group)
             self.plan.settings[group] = Setting(group, tuple(texts), tuple(choices))
             self.plan.choices[group] = tuple(choices)
@@ -204,10 +184,13 @@ class _Reader:
                 f"{group}={text}: a run has one {group}; to run several in turn, "
                 f"-m {group}={name.strip('[]')}"
             )
-        if name in self.registry.names(group):
-            return self.registry.choice(group, name)
-        place = at_location(group, name, self.registry)
-        return place if place is not None else self.registry.choice(group, name)
+        return chosen(group, name, self.registry)
+
+    def usable(self, group: str, choices: Sequence[Choice]) -> bool:
+        """Whether the options of all these choices are known; notes what is wrong with them."""
+        for choice in choices:
+            self.note(group, choice.error.faults if choice.error is not None else [])
+        return all(choice.kind is not None for choice in choices)
 
     def rest(self, usual: Mapping[str, str]) -> None:
         """Fill in the groups that were not given."""
@@ -215,18 +198,20 @@ class _Reader:
             if group in self.plan.choices or group in self.failed:
                 continue
             self.failed.add(group)
-            if group in self.told:
-                self.plan.choices[group] = (self.told[group],)
-                self.failed.remove(group)
-                continue
-            with self.noting():
-                if group not in usual:
+            self.note(group, self.file.faults.get(group, []))
+            choice = self.file.choices.get(group)
+            if choice is None and self.file.faults.get(group, self.file.faults.get("")):
+                continue  # the file may have meant to name it
+            with self.noting(group):
+                if choice is None and group not in usual:
                     raise ConfigError(
                         f"{group}=… is missing; `gptasks tasks` lists the "
                         f"{len(self.registry.names(group))} installed"
                     )
-                self.plan.choices[group] = (self.registry.choice(group, usual[group]),)
-                self.failed.remove(group)
+                choice = choice or self.registry.find(group, usual[group])
+                if self.usable(group, [choice]):
+                    self.plan.choices[group] = (choice,)
+                    self.failed.remove(group)
 
     def option(self, key: str, text: str) -> None:
         group, _, rest = key.partition(".")
@@ -245,16 +230,16 @@ class _Reader:
         want = type_at(owners[0][0], owners[0][1])
         texts = texts_of(key, text, want, sweep=self.sweep)
         values = [self.value(key, one, want) for one in texts]
-        if len(values) > 1 and any(_has_map(value) for value in values):
+        if len(values) > 1 and any(has_map(value) for value in values):
             raise ConfigError(
                 f"{key}: a sweep can't go over maps; put each into a task file and sweep over task="
             )
         for value in values:
             for cls, name, where in owners:
-                told = _nest(name, value)
-                if where or not _has_map(value):  # the run's own options hold no maps
+                told = nest(name, value)
+                if where or not has_map(value):  # the run's own options hold no maps
                     told = without_interpolations(told)
-                self.faults += self.registry.faults(cls, told, where)
+                self.note(group, self.registry.faults(cls, told, where))
         self.refuse_overlap(key, values)
         self.plan.settings[key] = Setting(key, tuple(texts), tuple(values))
 
@@ -292,29 +277,32 @@ class _Reader:
             raise ConfigError(f"{key} can't be set by itself; give the whole of {whole}")
         if not where and type_at(cls, name) is None:
             raise ConfigError(f"there is no option '{key}'{self.nearest(key)}")
-        for fault in check(cls, _nest(name, None), where):  # None: the key matters here alone
-            if "has no option" in fault:
-                raise ConfigError(fault)
+        for fault in self.registry.faults(cls, nest(name, None), where):
+            if fault.is_unknown:  # None as its value: the key matters here alone
+                raise ConfigError(self.elsewhere(last, fault))
+
+    def elsewhere(self, word: str, fault: str) -> str:
+        """An unknown option's fault; where nothing near is told, with the key of another group."""
+        said, sign, _ = fault.partition("; it has ")
+        full = next((key for key in self.known() if sign and key.endswith(f".{word}")), "")
+        return f"{said}; did you mean '{full}'?" if full else fault
 
     def nearest(self, key: str) -> str:
         """A suggestion among all keys, or among their last words: `epochs` for trainer.epochs."""
-        known = [*GROUPS, *(option.key for option in fields_of(RunOptions))]
-        for group, choices in self.plan.choices.items():
-            for choice in choices:
-                options = fields_of(choice.kind) if choice.kind else []
-                known += [f"{group}.{option.key}" for option in options]
+        known = self.known()
         last = {full.rpartition(".")[2]: full for full in reversed(known)}
         near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
         near = near or [last[word] for word in difflib.get_close_matches(key, last, 1, 0.8)]
         return f"; did you mean '{near[0]}'?" if near else ""
 
-
-def _nest(key: str, value: Any) -> dict[str, Any]:
-    """{"a": {"b": value}} of "a.b"."""
-    for part in reversed(key.split(".")):
-        value = {part: value}
-    assert isinstance(value, dict)
-    return value
+    def known(self) -> list[str]:
+        """All keys of the choices made."""
+        known = [*GROUPS, *(option.key for option in fields_of(RunOptions))]
+        for group, choices in self.plan.choices.items():
+            for choice in choices:
+                options = fields_of(choice.kind) if choice.kind else []
+                known += [f"{group}.{option.key}" for option in options]
+        return known
 
 
 def _holds(value: Any, path: Sequence[str]) -> bool:
@@ -324,9 +312,3 @@ def _holds(value: Any, path: Sequence[str]) -> bool:
             return False
         value = value[part]
     return True
-
-
-def _has_map(value: Any) -> bool:
-    if isinstance(value, list):
-        return any(_has_map(item) for item in value)
-    return isinstance(value, dict)

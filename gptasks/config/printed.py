@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -15,10 +15,10 @@ WIDTH = 40
 
 def printed(origins: Origins) -> str:
     """Every value; a comment says who set those that are not by default."""
-    return "\n".join(_lines(origins.config.resolved, origins, "", ""))
+    return "\n".join(_lines(origins.resolved, origins, "", ""))
 
 
-def _lines(values: dict[str, Any], origins: Origins, above: str, indent: str) -> Iterator[str]:
+def _lines(values: Mapping[str, Any], origins: Origins, above: str, indent: str) -> Iterator[str]:
     for name, value in values.items():
         key = f"{above}{name}"
         if key == "task.data.directory" and value is None:

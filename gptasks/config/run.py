@@ -6,11 +6,12 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gptasks.config.file import ConfigFile, read_config_file
+from gptasks.config.origins import Origins
 from gptasks.config.overrides import read_overrides
 from gptasks.errors import ConfigError, GptasksError
 from gptasks.fields import plain
@@ -22,7 +23,6 @@ from gptasks.task import Task
 from gptasks.yamlfile import read_yaml
 
 if TYPE_CHECKING:
-    from gptasks.config.origins import Origins
     from gptasks.data.source import DataSource
     from gptasks.metrics.base import Metric
     from gptasks.strategies.strategy import Strategy
@@ -90,15 +90,25 @@ def traced(
 ) -> tuple[RunConfig, Origins]:
     """The same, over what a file chooses, with the origin of each value."""
     from gptasks.config.composition import compose_one
-    from gptasks.config.origins import Origins
 
     registry = Registry() if registry is None else registry
     primary, usual = primary_config()
     told = file_of(file, registry, usual)
     plan = read_overrides(overrides, registry, usual, told, sweep=False)
     values = compose_one(plan, {**primary, **told.run})
-    config = from_resolved(values, registry, plan.typed, file)
-    return config, Origins(config, plan, told, primary)
+    origins = Origins(plan, told, primary, values, {})
+    config = configured(origins, registry, plan.typed, file)
+    return config, replace(origins, resolved=config.resolved)
+
+
+def configured(
+    origins: Origins, registry: Registry, overrides: Sequence[str], file: str | None
+) -> RunConfig:
+    """The configuration of composed values; its faults say who set what they are about."""
+    try:
+        return from_resolved(origins.composed, registry, overrides, file)
+    except ConfigError as error:
+        raise ConfigError(*map(origins.told, error.faults)) from error
 
 
 def file_of(file: str | None, registry: Registry, usual: Mapping[str, str]) -> ConfigFile:
