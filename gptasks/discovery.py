@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
-from gptasks.errors import PluginError
+from gptasks.errors import PluginError, suggest
 from gptasks.watchdog import watched
 
 GROUP = "gptasks"
@@ -118,6 +118,8 @@ def _missing_folders() -> Iterator[Found]:
     for folder in _named_folders():
         if next(_packages(folder), None) is None and next(yaml_files(folder), None) is None:
             why = "holds no package and no YAML file" if folder.is_dir() else "does not exist"
+            if not folder.is_dir() and folder.parent.is_dir():
+                why += suggest(folder.name, (one.name for one in folder.parent.iterdir()))
             error = PluginError(f"was not found: {FOLDERS} names the folder {folder}, which {why}")
             yield Found(folder.name, str(folder), error)
 

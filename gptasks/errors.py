@@ -7,7 +7,10 @@ what to do next. The command line prints it as one line and leaves with the clas
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class GptasksError(Exception):
@@ -18,15 +21,12 @@ class GptasksError(Exception):
 
     @property
     def faults(self) -> list[str]:
-        """Each fault it tells of; only a ConfigError has several."""
+        """Each fault it tells of; only a ConfigError or a DataError has several."""
         return [str(self)]
 
 
-class ConfigError(GptasksError):
-    """A key, value or choice of the configuration is wrong.
-
-    It may tell of several faults, a line each, whatever line breaks a name or value in them has.
-    """
+class _Several(GptasksError):
+    """May tell of several faults, a line each, whatever line breaks a name or value in them has."""
 
     def __init__(self, *faults: str) -> None:
         super().__init__("\n".join(" ".join(fault.split("\n")) for fault in faults))
@@ -37,7 +37,11 @@ class ConfigError(GptasksError):
         return str(self).split("\n")
 
 
-class DataError(GptasksError):
+class ConfigError(_Several):
+    """A key, value or choice of the configuration is wrong."""
+
+
+class DataError(_Several):
     """A data file, column, row or label is missing or wrong."""
 
 
@@ -91,6 +95,24 @@ class Fault(str):
         made = super().__new__(cls, text)
         made.key, made.is_unknown = key, is_unknown
         return made
+
+
+def together(calls: Iterable[Callable[[], T]]) -> list[T]:
+    """What each call gives. Where several raise, one error tells of all: a DataError if each is
+    one, else a ConfigError."""
+    given: list[T] = []
+    errors: list[GptasksError] = []
+    for call in calls:
+        try:
+            given.append(call())
+        except GptasksError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        kind = DataError if all(isinstance(one, DataError) for one in errors) else ConfigError
+        raise kind(*dict.fromkeys(fault for error in errors for fault in error.faults))
+    return given
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:

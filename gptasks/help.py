@@ -9,6 +9,7 @@ from gptasks.errors import ConfigError, suggest
 from gptasks.fields import Option, fields_of, type_at
 from gptasks.options import RunOptions
 from gptasks.registry import GROUPS, Registry
+from gptasks.verbs import VERBS
 
 USAGE = """\
 gptasks fine-tunes one GPT for many tasks.
@@ -50,7 +51,8 @@ def page(words: Sequence[str] = ()) -> str:
     asked = [word.partition("=") for word in words]
     for group, sign, _ in asked:
         if group not in GROUPS and not _is_key(group, sign):
-            near = suggest(group, [*GROUPS, *(option.key for option in fields_of(RunOptions))])
+            keys = [option.key for option in fields_of(RunOptions)]
+            near = suggest(group, [*([] if sign else VERBS), *GROUPS, *keys])
             raise ConfigError(f"no group, key or verb '{group}'{near or '.'} See gptasks --help.")
     chosen = [(group, name or _usual(group)) for group, _, name in asked if group in GROUPS]
     if chosen:

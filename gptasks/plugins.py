@@ -100,8 +100,9 @@ class Broken:
     def message(self) -> str:
         """All about it in one line, with what to do."""
         origin = _origin(self.distribution, self.version, self.folder)
+        end = "" if self.error.endswith("?") else "."
         return (
-            f"plugin '{self.name}'{f' ({origin})' if origin else ''} {self.error.rstrip('.')}. "
+            f"plugin '{self.name}'{f' ({origin})' if origin else ''} {self.error.rstrip('.')}{end} "
             f"Mend it, or skip it with {BLOCK}={self.name}."
         )
 

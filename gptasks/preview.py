@@ -28,7 +28,7 @@ from gptasks.data.encoding import (
     targets_of,
 )
 from gptasks.data.splits import SPLITS, Split, load_splits, text_digest
-from gptasks.errors import ConfigError, DataError, suggest
+from gptasks.errors import ConfigError, DataError, nearest, suggest
 from gptasks.progress import Progress, counted
 from gptasks.task import Row, Task
 
@@ -247,9 +247,13 @@ class Preview:
                 if row.id == wanted:
                     return self._seen(name, number, row)
         first = self.splits[split or "train"].rows[0].id
+        files = {row.id.rpartition(":")[0] for name in SPLITS for row in self.splits[name].rows}
+        file, _, line = wanted.rpartition(":")
+        near = nearest(file, files) if file not in files else ""
+        meant = f"; did you mean '{near}:{line}'? Ids" if near else "; ids"
         raise DataError(
-            f"no row of {split or 'any split'} has the id '{wanted}'; ids are such as '{first}'. A "
-            "row may be unusable, left out by the task, or beyond limit."
+            f"no row of {split or 'any split'} has the id '{wanted}'{meant} are such as '{first}'. "
+            "A row may be unusable, left out by the task, or beyond limit."
         )
 
     def _seen(self, split: str, number: int, row: Row) -> SeenRow:

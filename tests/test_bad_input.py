@@ -203,8 +203,10 @@ ROWS: dict[str, tuple[list[str], str]] = {
                   "classifier needs two or more. Is task.label the right column?"),
     "label in test": ([DATA, "task.data.test=unseen.csv"], "label 'x' of test (unseen.csv:3) is "
                       "not among *"),
-    "labels that are not there": ([DATA, "task.labels=[a,b]"], "label '*' of train (ok.csv:*) is "
-                                  "not among *Labels there: a, b; not among them: n, p *"),
+    "labels that are not there": ([DATA, "task.labels=[a,b]"], "label 'n' of train (ok.csv:*) is "
+                                  "not among task.labels. Labels there: a, b; not among them: n, p "
+                                  "(* rows). Correct the rows, or name all labels by "
+                                  "task.labels=[…]."),
     "empty file": (["task.data.train=empty.csv"], "no train rows in empty.csv: read 0, dropped 0, "
                    "unusable 0; give a file with rows."),
     "header only": (["task.data.train=head.csv"], "no train rows in head.csv: read 0, *"),
@@ -400,3 +402,82 @@ def test_a_backbone_that_cannot_be_had_is_told(here: Path, backbone: str, fault:
     Path("torn").mkdir()
     Path("torn/config.json").write_text('{"model_type": "nope"}', encoding="utf-8")
     check(told(here, TASK, DATA, *SMALL[1:], backbone), fault)
+
+
+# -- faults of the data, together ---------------------------------------------------------
+
+
+def splits(here: Path, train: str, validation: str, test: str) -> list[str]:
+    """The faults of a training on these files."""
+    named = {"train": train, "validation": validation, "test": test}
+    files = [f"task.data.{split}={name}" for split, name in named.items()]
+    return told(here, TASK, *SMALL, *files)
+
+
+def test_files_that_are_not_there_are_told_together(here: Path) -> None:
+    there = "no file '{}' in * (it has: *); did you mean 'ok.csv'?"
+    found = splits(here, "okk.csv", "ok.csv", "[oj.csv,ok.csv,ko.csv]")
+    check(
+        found, there.format("okk.csv"), there.format("oj.csv"), "no file 'ko.csv' in * (it has: *"
+    )
+
+
+def test_columns_that_are_not_there_are_told_together(here: Path) -> None:
+    write_csv(here / "dev.csv", films(10), head=("text", "lable"))
+    write_csv(here / "test.csv", films(10), head=("txet", "stars"))
+    write_csv(here / "more.csv", films(10))
+    check(
+        splits(here, "ok.csv", "dev.csv", "test.csv"),
+        "dev.csv, all 10 rows: column 'label' is not there; did you mean 'lable'? (it has: text, "
+        "lable); set task.label=COLUMN.",
+        "test.csv, all 10 rows: columns 'label' (task.label) and 'text' (task.text; did you mean "
+        "'txet'?) are not there (it has: txet, stars).",
+    )
+    check(
+        told(here, TASK, *SMALL, DATA, "task.data.test=more.csv", "task.label=lbl"),
+        "ok.csv, more.csv, all 70 rows: column 'lbl' is not there; did you mean 'label'? (it has: "
+        "text, label); set task.label=COLUMN.",
+    )
+    check(
+        told(here, "task=conditional_generation", *SMALL[::2], "task.data.train=test.csv",
+             "task.source=a", "task.target=star"),
+        "test.csv, all 10 rows: columns 'star' (task.target; did you mean 'stars'?) and 'a' "
+        "(task.source) are not there (it has: txet, stars).",
+    )  # fmt: skip
+
+
+def test_labels_that_are_not_known_are_told_together(here: Path) -> None:
+    write_csv(here / "dev.csv", [("a film", "p"), ("a book", "nn"), ("a song", "z")])
+    write_csv(here / "test.csv", [("one film", "p"), ("one book", "n"), ("one song", "pp")])
+    known = "Labels there: n, p; not among them: {}. Correct the rows, or name all labels by *"
+    check(
+        splits(here, "ok.csv", "dev.csv", "test.csv"),
+        "label 'nn' of validation (dev.csv:3) is not among the labels of train; did you mean 'n'? "
+        + known.format("nn, z (2 rows)"),
+        "label 'pp' of test (test.csv:4) is not among the labels of train; did you mean 'p'? "
+        + known.format("pp (1 row)"),
+    )
+
+
+def test_files_that_can_not_be_read_are_told_together(here: Path) -> None:
+    (here / "dev.csv").write_bytes(b"text,label\ncaf\xe9,p\n")
+    (here / "test.csv").write_text("text,text\na,b\n", encoding="utf-8")
+    check(
+        splits(here, "ok.csv", "dev.csv", "test.csv"),
+        "dev.csv is not utf-8: byte 0xe9 at offset 14, line 2; *",
+        "the header line of test.csv has the name 'text' twice; *",
+    )
+
+
+def test_what_a_strategy_and_a_tracker_can_not_do_is_told_together(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gptasks.tracking.mlflow.MlflowTracker.missing", lambda self: ["mlflow"])
+    check(
+        told(here, "task=conditional_generation", SMALL[0], "strategy=head", "tracking=mlflow",
+             "task.data.train=ok.csv"),
+        "strategy=head fits a head on frozen features, which ConditionalGeneration can't do; take "
+        "strategy=lora.",
+        "tracking=mlflow needs mlflow, not installed here; pip install 'gptasks[mlflow]', or "
+        "choose another tracking=…",
+    )  # fmt: skip

@@ -94,7 +94,8 @@ def test_the_version_is_shown(argv: list[str]) -> None:
         (["+trainer.epoch=1", "task=sentiment"], "trainer has no option 'epoch'; did you mean "
          "'epochs'?"),
         (["~trainer", "task=sentiment"], "~trainer: nothing can be removed from a *"),
-        (["help", "prdict"], "no group, key or verb 'prdict'*"),
+        (["help", "prdict"], "no group, key or verb 'prdict'; did you mean 'predict'? See gptasks "
+         "--help."),
     ],
 )  # fmt: skip
 def test_what_is_no_command_is_one_line(argv: list[str], fault: str) -> None:

@@ -199,7 +199,7 @@ def test_parts_of_the_configuration_are_shown(
     assert "text: x" in capsys.readouterr().out
     run_main([TASK, "--cfg", "hydra"], shown, registry)
     assert "output_subdir: null" in capsys.readouterr().out
-    with pytest.raises(ConfigError, match=r"^--package tsak: package 'tsak' not found in config$"):
+    with pytest.raises(ConfigError, match=r"^--package tsak: .*config; did you mean 'task'\?$"):
         run_main([TASK, "--cfg", "job", "--package", "tsak"], shown, registry)
     assert capsys.readouterr().err == ""
 
@@ -218,7 +218,8 @@ def test_what_it_is_composed_of_is_shown(
         ([TASK, "--cgf"], "^there is no flag '--cgf'; did you mean '--cfg'?"),
         ([TASK, "--multi-run"], "^there is no flag '--multi-run'; did you mean '--multirun'?"),
         ([TASK, "-x=3"], "^there is no flag '-x'"),
-        ([TASK, "--cfg", "jub"], "invalid choice: 'jub'"),
+        ([TASK, "--cfg", "jub"], r"^--cfg has no 'jub'; did you mean 'job'\?$"),
+        ([TASK, "--cfg", "x"], r"^--cfg has no 'x'; it is one of job, hydra, all$"),
         ([TASK, "--cfg"], "expected one argument"),
         ([TASK, "--cfg", "job", "--info"], "give one of them"),
         ([TASK, "-m", "--cfg", "job"], "--cfg and --info show one run; leave -m out"),

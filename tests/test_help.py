@@ -89,7 +89,11 @@ def test_a_task_of_ones_own_shows_its_keys() -> None:
             ["tsk=sentiment"],
             "^no group, key or verb 'tsk'; did you mean 'task'? See gptasks --help.$",
         ),
-        (["predit"], "^no group, key or verb 'predit'. See gptasks --help.$"),
+        (
+            ["predit"],
+            "^no group, key or verb 'predit'; did you mean 'predict'? See gptasks --help.$",
+        ),
+        (["zzzz"], "^no group, key or verb 'zzzz'. See gptasks --help.$"),
         (["sed=3"], "^no group, key or verb 'sed'; did you mean 'seed'?"),
         (["task"], "^name a task: gptasks --help task=NAME.$"),
         (["task="], "^name a task: gptasks --help task=NAME.$"),

@@ -225,12 +225,16 @@ def test_further_folders_are_named_by_an_environment_variable(
     package(tmp_path / "a", "one", task_code("one"))
     package(tmp_path / "b", "two", task_code("two"))
     (tmp_path / "empty").mkdir()
+    (tmp_path / "one").mkdir()
     folders = [*(tmp_path / name for name in ("a", "b", "none", "empty")), "~no.such.user/x"]
     monkeypatch.setenv("GPTASKS_PLUGINS", ":".join(map(str, folders)))
     plugins = plugin_manager()
     assert loaded(plugins, "one").folder == tmp_path / "a" / "one"
     assert loaded(plugins, "two").folder == tmp_path / "b" / "two"
-    assert broken(plugins, "none").error.endswith("none, which does not exist")
+    assert broken(plugins, "none").message == (
+        f"plugin 'none' was not found: GPTASKS_PLUGINS names the folder {tmp_path / 'none'}, which "
+        "does not exist; did you mean 'one'? Mend it, or skip it with GPTASKS_BLOCK=none."
+    )
     assert broken(plugins, "empty").error.endswith("empty, which holds no package and no YAML file")
     assert broken(plugins, "x").error.endswith("the folder ~no.such.user/x, which does not exist")
 

@@ -428,6 +428,9 @@ def test_it_asks_for_no_kind(module: Any) -> None:
          "to 2, or a row's id."),
         (["--row", "train.csv:99"], "no row of any split has the id 'train.csv:99'; ids are such "
          "as 'train.csv:2'. A row may be unusable, left out by the task, or beyond limit."),
+        (["--row", "trian.csv:2"], "no row of any split has the id 'trian.csv:2'; did you mean "
+         "'train.csv:2'? Ids are such as 'train.csv:2'. A row may be unusable, left out by the "
+         "task, or beyond limit."),
         (["--row", "train.csv:2", "--split", "test"], "no row of test has the id 'train.csv:2'; "
          "ids are such as 'test.csv:2'. A row may be unusable, left out by the task, or beyond "
          "limit."),
@@ -442,8 +445,8 @@ def test_it_asks_for_no_kind(module: Any) -> None:
          "'max_lenght'; did you mean 'max_length'?"),
         (["task.max_length=600"], "task.max_length=600 is more than backbone 'tiny' can read at "
          "once (512 tokens)."),
-        (["task.label=labl"], "train.csv, all 6 rows: column 'labl' is not there; did you mean "
-         "'label'? (it has: text, label); set task.label=COLUMN."),
+        (["task.label=labl"], "train.csv, validation.csv, test.csv, all 12 rows: column 'labl' is "
+         "not there; did you mean 'label'? (it has: text, label); set task.label=COLUMN."),
         (["backbone=./nowhere"], "backbone=./nowhere: there is no such file or folder"),
         (["task=sequence_classificaton"], "no task 'sequence_classificaton'; did you mean "
          "'sequence_classification'?*"),

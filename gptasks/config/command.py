@@ -119,7 +119,7 @@ def _flags(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("-m", "--multirun", action="store_true")
     parser.add_argument("--config", metavar="FILE")
-    parser.add_argument("-c", "--cfg", choices=_SHOWN)
+    parser.add_argument("-c", "--cfg")
     parser.add_argument("-p", "--package")
     parser.add_argument("--resolve", action="store_true")
     parser.add_argument("-i", "--info", nargs="?", const="all", choices=_INFO)
@@ -133,6 +133,9 @@ def _flags(argv: Sequence[str]) -> argparse.Namespace:
         # `--info` alone must not take the next override for what to print.
         words.append("--info=all" if word in ("-i", "--info") and after not in _INFO else word)
     flags = parser.parse_intermixed_args(words)
+    if flags.cfg and flags.cfg not in _SHOWN:
+        near = suggest(flags.cfg, _SHOWN) or f"; it is one of {', '.join(_SHOWN)}"
+        raise ConfigError(f"--cfg has no '{flags.cfg}'{near}")
     if flags.cfg and flags.info:
         raise ConfigError("--cfg and --info each print something else; give one of them")
     if flags.multirun and (flags.cfg or flags.info):

@@ -25,10 +25,10 @@ from gptasks.config.grammar import render
 from gptasks.config.nodes import UNSET, literal, nest, node
 from gptasks.config.plan import Plan, Setting
 from gptasks.config.surroundings import MAIN, explained, own_logging, own_state, stored
-from gptasks.errors import ConfigError
+from gptasks.errors import ConfigError, suggest
 from gptasks.fields import defaults, laid_over, required
 from gptasks.options import RunOptions
-from gptasks.registry import Choice
+from gptasks.registry import GROUPS, Choice
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
@@ -84,7 +84,10 @@ def show(
             with contextlib.redirect_stderr(complaint):
                 engine.show_cfg(MAIN, prepared.overrides, cfg, package, resolve)
         except SystemExit as error:
-            raise ConfigError(f"--package {package}: {complaint.getvalue().strip()}") from error
+            near = suggest(str(package), GROUPS)
+            raise ConfigError(
+                f"--package {package}: {complaint.getvalue().strip()}{near}"
+            ) from error
 
 
 class _Prepared:

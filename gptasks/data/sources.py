@@ -7,6 +7,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import Any
@@ -17,7 +18,7 @@ from gptasks.data.hub import hub_splits
 from gptasks.data.opening import File, matching
 from gptasks.data.patterns import is_pattern
 from gptasks.data.source import DataSource, Records
-from gptasks.errors import ConfigError, DataError, suggest
+from gptasks.errors import ConfigError, DataError, suggest, together
 from gptasks.schema import build
 from gptasks.task import DataOptions, Row
 
@@ -123,7 +124,10 @@ def files_of(
     given = {split: _entries(split, getattr(data, split)) for split in SPLITS}
     packed: dict[str, zipfile.Path] = {}
     if data.source == "files":
-        given = {split: _found(data, given[split], needed=split in splits) for split in SPLITS}
+        found = together(
+            partial(_found, data, given[split], needed=split in splits) for split in SPLITS
+        )
+        given = dict(zip(SPLITS, found, strict=True))
     named = [name for entries in given.values() for _, name in entries]
     if data.source == "package":
         given, packed = _fitting(data, given, named, source)
@@ -208,18 +212,23 @@ def _found(data: DataOptions, entries: Entries, *, needed: bool) -> Entries:
 
     needed: whether the files must be there.
     """
-    found = []
-    for label, name in entries:
+
+    def paths(name: str) -> list[Path]:
         # os.path leaves a ~ that it can't expand as it is; pathlib raises RuntimeError.
         path = Path(os.path.expanduser(data.directory or "")) / os.path.expanduser(name)
         try:
-            paths = matching(path)
+            return matching(path)
         except DataError:
             if needed:
                 raise
-            paths = [path]
-        found += [(label, str(path)) for path in paths]
-    return found
+            return [path]
+
+    found = together(partial(paths, name) for _, name in entries)
+    return [
+        (label, str(path))
+        for (label, _), several in zip(entries, found, strict=True)
+        for path in several
+    ]
 
 
 def _fitting(

@@ -15,13 +15,14 @@ import unicodedata
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from gptasks.data.files import BadRow
 from gptasks.data.rows import Rows
 from gptasks.data.source import DataSource
 from gptasks.data.sources import SOURCES, SPLITS, DataFile, files_of
-from gptasks.errors import ConfigError, DataError, listing, suggest
+from gptasks.errors import ConfigError, DataError, listing, suggest, together
 from gptasks.task import DataOptions, Row, Task
 
 logger = logging.getLogger(__name__)
@@ -65,7 +66,8 @@ def load_splits(
     wanted = {*names, "train"} if any(name in cut for name in names) else {*names}
     needed = [name for name in SPLITS if name in wanted and getattr(task.data, name) is not None]
     files = files_of(task.data, needed, sources=sources)
-    readings = {name: _read(task, files[name], name, cut) for name in needed}
+    read = together(partial(_read, task, files[name], name, cut) for name in needed)
+    readings = dict(zip(needed, read, strict=True))
     _check_bad(task.data, list(readings.values()))
 
     parts = {name: part for reading in readings.values() for name, part in reading.parts.items()}
@@ -81,8 +83,10 @@ def load_splits(
     _warn_of_overlap(kept)
     if "train" in splits:
         task.learn_labels(splits["train"].rows)
-    for name, split in splits.items():
-        task.check_rows(name, split.rows)
+    if "train" in splits:  # by itself: what is wrong there may be all that is wrong elsewhere
+        task.check_rows("train", splits["train"].rows)
+    others = (split for name, split in splits.items() if name != "train")
+    together(partial(task.check_rows, split.name, split.rows) for split in others)
     return splits
 
 
@@ -252,9 +256,9 @@ def _check_bad(data: DataOptions, readings: Sequence[_Reading]) -> None:
     bad = [row for reading in readings for row in reading.bad]
     if not bad:
         return
-    if len(bad) > data.max_bad:
-        for reading in readings:
-            _refuse_file(reading)
+    unread = list(_unread(readings))
+    if unread and len(bad) > data.max_bad:
+        raise DataError(*unread)
     shown = "; ".join(f"{row.id}: {_short(row.reason)}" for row in bad[:3])
     more = f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
     count = f"{len(bad)} unusable row{'s' if len(bad) > 1 else ''}"
@@ -266,14 +270,18 @@ def _check_bad(data: DataOptions, readings: Sequence[_Reading]) -> None:
     logger.warning("%s left out: %s%s.", count, shown, more)
 
 
-def _refuse_file(reading: _Reading) -> None:
-    """Raise DataError where all of a file is unusable for one reason, such as a missing column."""
-    reasons: dict[str, list[str]] = {}
-    for row in reading.bad:
-        reasons.setdefault(_origin(row.id), []).append(row.reason)
-    for origin, found in reasons.items():
-        if origin not in reading.understood and len(found) > 1 and len(set(found)) == 1:
-            raise DataError(f"{origin}, all {len(found):,} rows: {_short(found[0], 600)}.")
+def _unread(readings: Iterable[_Reading]) -> Iterator[str]:
+    """What is wrong with files of which all is unusable for one reason, as a missing column is."""
+    files: dict[str, dict[str, int]] = {}
+    for reading in readings:
+        reasons: dict[str, list[str]] = {}
+        for row in reading.bad:
+            reasons.setdefault(_origin(row.id), []).append(row.reason)
+        for origin, found in reasons.items():
+            if origin not in reading.understood and len(found) > 1 and len(set(found)) == 1:
+                files.setdefault(found[0], {})[origin] = len(found)
+    for reason, rows in files.items():
+        yield f"{listing(rows)}, all {sum(rows.values()):,} rows: {_short(reason, 600)}."
 
 
 def _short(reason: str, limit: int = 200) -> str:

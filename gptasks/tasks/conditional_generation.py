@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gptasks.data.encoding import IGNORED
-from gptasks.errors import BackboneError, ConfigError, DataError, listing, suggest
+from gptasks.errors import BackboneError, ConfigError, DataError
 from gptasks.task import Layout, Prediction, Row, Task
 from gptasks.tasks.template import template_parts
-from gptasks.tasks.texts import check_text, text_of
+from gptasks.tasks.texts import check_columns, check_text, text_of
 from gptasks.words import words
 
 if TYPE_CHECKING:
@@ -159,12 +159,14 @@ class ConditionalGeneration(Task):
 
     def read_input(self, row: Row) -> Row:
         """Check that the row has its source."""
-        check_text(self._cell(row, self.source, "source"), self.source)
+        check_columns(row, {"source": self.source})
+        check_text(text_of(row[self.source], self.source), self.source)
         return row
 
     def read(self, row: Row) -> Row | None:
         """Check that the row has its source and its target."""
-        check_text(self._cell(row, self.target, "target"), self.target)
+        check_columns(row, {"target": self.target, "source": self.source})
+        check_text(text_of(row[self.target], self.target), self.target)
         return self.read_input(row)
 
     def key(self, row: Row) -> str:
@@ -296,14 +298,6 @@ class ConditionalGeneration(Task):
             "empty": sum(not prediction.value for prediction in predictions),
             "not_ended": sum(not prediction.scores.get("ended", 1) for prediction in predictions),
         }
-
-    def _cell(self, row: Row, column: str, option: str) -> str:
-        if column not in row:
-            raise DataError(
-                f"column '{column}' is not there{suggest(column, row)} (it has: {listing(row)}); "
-                f"set task.{option}=COLUMN"
-            )
-        return text_of(row[column], column)
 
     def _around(self, tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
         """The tokens before and after the source."""

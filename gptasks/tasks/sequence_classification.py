@@ -12,7 +12,7 @@ from gptasks.errors import DataError, listing, suggest
 from gptasks.progress import counted
 from gptasks.task import Layout, Prediction, Probe, Row, Task
 from gptasks.tasks.template import template_parts
-from gptasks.tasks.texts import check_text, names_of, plain_text, text_of
+from gptasks.tasks.texts import check_columns, check_text, names_of, plain_text, text_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -68,13 +68,15 @@ class SequenceClassification(Task):
 
     def read_input(self, row: Row) -> Row:
         """Check that the row has its text or texts."""
-        for column, option in zip(self._columns(), ("text", "text_pair"), strict=False):
-            check_text(_cell(row, column, option), column)
+        check_columns(row, self._columns())
+        for column in self._columns().values():
+            check_text(text_of(row[column], column), column)
         return row
 
     def read(self, row: Row) -> Row | None:
         """Check that the row has its texts and a label."""
-        if not _cell(row, self.label, "label").strip():
+        check_columns(row, {"label": self.label, **self._columns()})
+        if not text_of(row[self.label], self.label).strip():
             raise DataError(f"column '{self.label}' has no label")
         return self.read_input(row)
 
@@ -122,8 +124,10 @@ class SequenceClassification(Task):
         if unknown:
             row = next(row for row in rows if str(self.reference(row)) == unknown[0])
             affected = counted(sum(counts[label] for label in unknown), "row")
+            # Those of train that are unknown are so because others were named.
+            among = "task.labels" if split == "train" else "the labels of train"
             raise DataError(
-                f"label '{unknown[0]}' of {split} ({row.id}) is not among the labels of train"
+                f"label '{unknown[0]}' of {split} ({row.id}) is not among {among}"
                 f"{suggest(unknown[0], self.labels) or '.'} Labels there: {listing(self.labels)}; "
                 f"not among them: {listing(unknown)} ({affected}). "
                 "Correct the rows, or name all labels by task.labels=[…]."
@@ -217,22 +221,15 @@ class SequenceClassification(Task):
 
     def _template(self) -> tuple[str, str, str]:
         """What stands before, between and after the texts."""
-        return template_parts(self.template, ["text", "text_pair"][: len(self._columns())])
+        return template_parts(self.template, list(self._columns()))
 
-    def _columns(self) -> list[str]:
-        return [self.text] if self.text_pair is None else [self.text, self.text_pair]
+    def _columns(self) -> dict[str, str]:
+        """The columns with the texts, by the option that says each."""
+        pair = {} if self.text_pair is None else {"text_pair": self.text_pair}
+        return {"text": self.text, **pair}
 
     def _texts(self, row: Row) -> list[str]:
-        return [plain_text(row[column]) for column in self._columns()]
-
-
-def _cell(row: Row, column: str, option: str) -> str:
-    if column not in row:
-        raise DataError(
-            f"column '{column}' is not there{suggest(column, row)} "
-            f"(it has: {listing(row)}); set task.{option}=COLUMN"
-        )
-    return text_of(row[column], column)
+        return [plain_text(row[column]) for column in self._columns().values()]
 
 
 def _one_label(labels: Sequence[str]) -> DataError:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gptasks.errors import DataError
+from gptasks.errors import DataError, listing, suggest
 
 LONE = re.compile("[\ud800-\udfff]")
 """Half a character, which no tokenizer reads and no file can hold."""
@@ -37,6 +37,23 @@ def plain_text(value: Any) -> str:
     if isinstance(value, float):  # tables mark a missing value by "not a number"
         return "" if math.isnan(value) else str(int(value) if value.is_integer() else value)
     return str(value)
+
+
+def check_columns(row: Mapping[str, Any], columns: Mapping[str, str]) -> None:
+    """Raise DataError, naming all, where a row has not the columns; each by the option that says
+    it."""
+    gone = {option: column for option, column in columns.items() if column not in row}
+    if len(gone) == 1:
+        ((option, column),) = gone.items()
+        raise DataError(
+            f"column '{column}' is not there{suggest(column, row)} (it has: {listing(row)}); "
+            f"set task.{option}=COLUMN"
+        )
+    if gone:
+        each = [
+            f"'{column}' (task.{option}{suggest(column, row)})" for option, column in gone.items()
+        ]
+        raise DataError(f"columns {' and '.join(each)} are not there (it has: {listing(row)})")
 
 
 def check_text(text: str, column: str) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from gptasks.config import RunConfig
 from gptasks.data.encoding import Encoding, Window, check_cut, check_length, encode_rows
 from gptasks.data.splits import Split, load_splits
-from gptasks.errors import GptasksError, TrainingError
+from gptasks.errors import GptasksError, TrainingError, together
 from gptasks.evaluation import (
     full_scores,
     mean_loss,
@@ -65,9 +65,15 @@ def train(config: RunConfig) -> Path:
     folder, processes = run_folder(config), Processes(config.run)
 
     def claim() -> bool:
-        check_names(config.task.metrics, f"task '{config.task_name}'", extra=config.metrics)
-        config.strategy.check(config.task)
-        config.tracking.check()
+        together(
+            [
+                lambda: check_names(
+                    config.task.metrics, f"task '{config.task_name}'", extra=config.metrics
+                ),
+                lambda: config.strategy.check(config.task),
+                config.tracking.check,
+            ]
+        )
         return folder.claim(config.resolved)
 
     if not processes.first(claim):
