@@ -14,7 +14,7 @@ import yaml
 from command_line import gptasks
 from small_runs import write_names
 
-from gptasks.proposal import looking
+from gptasks.proposal import ways
 
 
 def table(name: str, rows: Sequence[Sequence[Any]], head: Sequence[str] = ()) -> str:
@@ -249,7 +249,7 @@ def test_a_packed_file_and_lines_of_json_in_a_json_file() -> None:
 
 
 def test_a_long_file_is_not_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looking, "ROWS", 50)
+    monkeypatch.setattr(ways, "ROWS", 50)
     _, _, notes = proposed(table("films.csv", opinions(80), ["id", "text", "label"]))
     assert "the first 50 rows were looked at, not all" in notes
 

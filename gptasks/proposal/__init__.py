@@ -6,7 +6,8 @@ line instead of guessed.
 
 from __future__ import annotations
 
-from gptasks.proposal.deciding import Proposal, propose
+from gptasks.proposal.deciding import propose
 from gptasks.proposal.looking import Look, look
+from gptasks.proposal.proposed import Proposal
 
 __all__ = ["Look", "Proposal", "look", "propose"]

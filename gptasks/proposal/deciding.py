@@ -2,65 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 from gptasks.errors import ConfigError, listing, suggest
 from gptasks.fields import defaults
-from gptasks.proposal.looking import MOST_LABELS, Column, Look, share_of_chinese, tags_of
+from gptasks.proposal.columns import MOST_LABELS, Column, share_of_chinese
+from gptasks.proposal.looking import Look, texts_of
+from gptasks.proposal.names import LABELS, PAIRS, SPLITS, WRITTEN
+from gptasks.proposal.notes import tell_of_data, tell_of_twins
+from gptasks.proposal.proposed import Proposal
+from gptasks.proposal.tagging import marked_in, tagging
 from gptasks.tasks.conditional_generation import ConditionalGeneration
 from gptasks.tasks.sequence_classification import SequenceClassification
-
-LABELS = (
-    "label", "labels", "class", "category", "sentiment", "target", "topic", "intent", "polarity",
-    "stars", "rating", "y", "标签", "类别", "情感",
-)  # fmt: skip
-"""Names that columns of labels often have."""
-
-PAIRS = (
-    ("premise", "hypothesis"), ("sentence1", "sentence2"), ("text1", "text2"),
-    ("text_a", "text_b"), ("question1", "question2"), ("question", "passage"),
-    ("question", "sentence"), ("query", "document"), ("query", "passage"), ("句子1", "句子2"),
-)  # fmt: skip
-"""Names of two texts that are judged together."""
-
-WRITTEN = (
-    ("article", "summary"), ("document", "summary"), ("text", "summary"), ("dialogue", "summary"),
-    ("article", "headline"), ("body", "headline"), ("article", "title"), ("body", "title"),
-    ("content", "title"), ("source", "target"), ("input", "output"), ("prompt", "completion"),
-    ("instruction", "response"), ("instruction", "output"), ("question", "answer"), ("en", "zh"),
-    ("zh", "en"), ("原文", "摘要"), ("正文", "标题"), ("内容", "标题"), ("问题", "答案"),
-)  # fmt: skip
-"""Names of a text and of what is written from it."""
-
-SPLITS = ("split", "fold", "subset")
-"""Names of columns that tell the split."""
-
-TEXTS = ("text", "sentence", "review", "content", "文本", "内容")
-"""Names that columns of texts often have."""
 
 IMBALANCE = 5
 """How many times more rows a class has than another before accuracy says little."""
 
 KINDS = ("sequence_classification", "token_classification", "conditional_generation")
-
-
-@dataclass
-class Proposal:
-    """A task, and why."""
-
-    kind: str
-    options: dict[str, Any]
-    """Key to value, as its YAML has them."""
-
-    reasons: dict[str, str]
-    """Key to why; `kind` and `data` too."""
-
-    warnings: list[str] = field(default_factory=list)
-    """What one should know of the data."""
 
 
 def propose(
@@ -83,53 +42,13 @@ def propose(
         if name is not None and name not in look.columns:
             near = suggest(name, look.columns) or f"; there are {listing(look.columns)}"
             raise ConfigError(f"{flag}: no column '{name}'{near}")
-    marked = _marked(look)
+    marked = marked_in(look)
     if kind == "token_classification" or (kind is None and marked and label is None):
-        proposal = _tagging(look, marked)
+        proposal = tagging(look, marked)
     else:
         proposal = _of_texts(look, kind, text, text_pair, label)
-    _tell_of_data(look, proposal)
+    tell_of_data(look, proposal)
     return proposal
-
-
-# -- marked words -------------------------------------------------------------------------
-
-
-def _marked(look: Look) -> dict[str, str]:
-    """The options that say where words or texts are marked; empty where none are."""
-    lists = {name: column for name, column in look.columns.items() if column.is_list}
-    tagged = [name for name, column in lists.items() if tags_of(column)]
-    for tags in sorted(tagged, key=lambda name: name != "tags"):
-        for tokens in lists:
-            lengths = zip(lists[tokens].values, lists[tags].values, strict=False)
-            if tokens != tags and all(len(a) == len(b) for a, b in lengths):
-                return {"tokens": tokens, "tags": tags}
-    for name, column in lists.items():
-        first = column.values[0][0]
-        if isinstance(first, Mapping) and {"start", "end", "label"} <= set(first):
-            texts = _texts(look)
-            if texts:
-                return {"text": texts[0].name, "spans": name}
-    return {}
-
-
-def _tagging(look: Look, marked: dict[str, str]) -> Proposal:
-    if not marked:
-        raise ConfigError(
-            "token_classification needs a column of words and one of tags, lists as long as each "
-            "other, or a text with spans {start, end, label}; there are "
-            f"{listing(look.columns)}"
-        )
-    options = {key: name for key, name in marked.items() if key != name}
-    if "tags" not in marked:
-        why = f"column '{marked['spans']}' marks places in '{marked['text']}'"
-        return Proposal("token_classification", options, {"kind": why})
-    tags = [str(tag) for tags in look.columns[marked["tags"]].values for tag in tags]
-    names = sorted({tag.partition("-")[2] for tag in tags if "-" in tag})
-    letters = {tag.partition("-")[0] for tag in tags if "-" in tag}
-    scheme = "BIOES" if letters & set("ES") else "BILOU" if letters & set("LU") else "BIO"
-    why = f"every word has a tag in {scheme}: {listing(names)}"
-    return Proposal("token_classification", options, {"kind": why})
 
 
 # -- texts --------------------------------------------------------------------------------
@@ -138,7 +57,7 @@ def _tagging(look: Look, marked: dict[str, str]) -> Proposal:
 def _of_texts(
     look: Look, kind: str | None, text: str | None, text_pair: str | None, label: str | None
 ) -> Proposal:
-    texts = _texts(look)
+    texts = texts_of(look)
     if not texts and text is None:
         raise ConfigError(
             f"no column looks like a text: there are {listing(look.columns)}; say which by --text"
@@ -155,22 +74,6 @@ def _of_texts(
     if answer is None:
         raise ConfigError(why)
     return _classifying(look, texts, answer, why, text, text_pair)
-
-
-def _texts(look: Look) -> list[Column]:
-    """The columns that hold texts, the longest first."""
-    found = [
-        column
-        for column in look.columns.values()
-        if (column.length >= 6 or (column.length and column.name.lower() in TEXTS))
-        and len(column.counts) > 1 and not column.is_identifier
-        and not column.is_list and not _is_link(column)
-    ]  # fmt: skip
-    return sorted(found, key=lambda column: -column.length)
-
-
-def _is_link(column: Column) -> bool:
-    return all(re.fullmatch(r"https?://\S+", str(value)) for value in column.values[:100])
 
 
 def _label(
@@ -254,7 +157,7 @@ def _classifying(
             f"rows without a label: {answer.empty:,}; they end a run, unless "
             f"data.max_bad={answer.empty} leaves them out"
         )
-    _tell_of_twins(look, proposal, [c.name for c in seen], answer.name)
+    tell_of_twins(look, proposal, [c.name for c in seen], answer.name)
     return proposal
 
 
@@ -313,11 +216,11 @@ def _writing(look: Look, source: Column, target: Column, why: str) -> Proposal:
         options["separator"] = ""
         reasons["separator"] = "nothing stands between cue and target in Chinese"
     proposal = Proposal("conditional_generation", options, reasons)
-    _tell_of_twins(look, proposal, [source.name], target.name)
+    tell_of_twins(look, proposal, [source.name], target.name)
     return proposal
 
 
-# -- lengths and warnings -----------------------------------------------------------------
+# -- lengths ------------------------------------------------------------------------------
 
 
 def _tokens(column: Column) -> int:
@@ -331,49 +234,3 @@ def _max_length(columns: Sequence[Column]) -> tuple[int, str]:
     tokens = min(1024, max(64, sum(map(_tokens, columns)) + 16))
     signs = sum(column.long() for column in columns)
     return tokens, f"95 of 100 texts have at most {signs:,} characters"
-
-
-def _tell_of_twins(look: Look, proposal: Proposal, inputs: Sequence[str], answer: str) -> None:
-    answers: dict[Any, list[str]] = defaultdict(list)
-    for row in look.rows:
-        answers[tuple(str(row.get(name)) for name in inputs)].append(str(row.get(answer)))
-    twins = sum(len(found) - 1 for found in answers.values())
-    torn = sum(len(set(found)) > 1 for found in answers.values())
-    if twins:
-        proposal.warnings.append(
-            f"rows that repeat the text of another, and stay in one split with it: {twins:,}"
-        )
-    if torn and proposal.kind == "sequence_classification":
-        proposal.warnings.append(f"texts with more than one label: {torn:,}")
-
-
-def _tell_of_data(look: Look, proposal: Proposal) -> None:
-    if look.bad:
-        proposal.warnings.append(
-            f"records that can't be read: {len(look.bad):,}; the first is {look.bad[0].id}: "
-            f"{look.bad[0].reason}"
-        )
-    if not look.is_whole:
-        proposal.warnings.append(f"the first {len(look.rows):,} rows were looked at, not all")
-    data = [f"train: {listing(path.name for path in look.files['train'])}"]
-    if "test" not in look.files:
-        data.append("a fifth of it is cut off for the test")
-    if "validation" not in look.files:
-        data.append("a tenth for validation, by a hash of the text")
-    proposal.reasons["data"] = "; ".join(data[1:]) or "their names tell the splits"
-    if any(name.lower() in SPLITS for name in look.columns):
-        proposal.warnings.append(
-            "a column seems to tell the split, which is not read; write a file for each split"
-        )
-    options = _names_in(proposal.options, look.columns)
-    texts = [str(v) for name in options for v in look.columns[name].values[:200]]
-    if share_of_chinese(texts) > 0.3:
-        proposal.warnings.append(
-            "the texts are Chinese: the default backbone's tokenizer takes about two tokens for a "
-            "sign; backbone=qwen3-0.6b reads Chinese better"
-        )
-
-
-def _names_in(options: Mapping[str, Any], columns: Iterable[str]) -> list[str]:
-    known = set(columns)
-    return [value for value in options.values() if isinstance(value, str) and value in known]

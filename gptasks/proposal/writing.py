@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gptasks.config.printed import written
-from gptasks.proposal.deciding import Proposal
 from gptasks.proposal.looking import Look
+from gptasks.proposal.proposed import Proposal
 
 
 def as_yaml(proposal: Proposal, look: Look, name: str, folder: Path) -> str:
