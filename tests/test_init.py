@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from command_line import gptasks
+from command_line import OWN, gptasks
 from small_runs import write_names
 
 from gptasks.proposal import ways
@@ -44,9 +44,10 @@ def proposed(*argv: str) -> tuple[dict[str, Any], dict[str, str], str]:
     """The task, the reasons by key, and the notes."""
     done = gptasks("init", *argv, "--output", "-")
     assert done.code == 0, done.err
-    text = done.out.partition("note: ")[0]
+    text = done.out.partition("# note: ")[0]
     reasons = {line.partition(":")[0]: line.partition("  # ")[2] for line in text.splitlines()[1:]}
-    return yaml.safe_load(text), reasons, done.out.removeprefix(text)
+    notes = done.out.removeprefix(text).replace("# note: ", "")
+    return yaml.safe_load(done.out), reasons, notes
 
 
 def test_a_label_and_a_text_are_told_with_reasons() -> None:
@@ -207,9 +208,9 @@ def test_what_one_should_know_is_noted() -> None:
     rows += [rows[0], [rows[1][0], "n"], ["no label here at all", ""]]
     _, _, notes = proposed(table("films.csv", rows, ["text", "label"]))
     assert notes.splitlines() == [
-        "note: rows without a label: 1; they end a run, unless data.max_bad=1 leaves them out",
-        "note: rows that repeat the text of another, and stay in one split with it: 2",
-        "note: texts with more than one label: 1",
+        "rows without a label: 1; they end a run, unless data.max_bad=1 leaves them out",
+        "rows that repeat the text of another, and stay in one split with it: 2",
+        "texts with more than one label: 1",
     ]
     rows = [[text, n % 5 + 1, "train"] for n, (_, text, _) in enumerate(opinions())]
     _, _, notes = proposed(table("stars.csv", rows, ["text", "stars", "split"]))
@@ -239,6 +240,62 @@ def test_quotation_marks_that_are_plain_text_are_noticed() -> None:
     assert gptasks("data", "task=./a.yaml", "backbone=tiny").code == 0
 
 
+def test_a_name_in_the_first_line_is_told_from_a_value() -> None:
+    """A value stands in its column again; a name ends no sentence and is no number."""
+    short = [[f"movie {n}", ("good", "bad")[n % 2]] for n in range(40)]
+    task, _, _ = proposed(table("short.csv", short))
+    assert task["data"]["columns"] == ["column1", "column2"]
+    chinese = [[f"第{n}天下雨。", f"雨{n % 3}"] for n in range(1, 40)]
+    task, _, _ = proposed(table("zh.csv", chinese, ["句子", "类别"]))
+    assert "columns" not in task["data"]
+    task, _, _ = proposed(table("zh.csv", chinese))
+    assert task["data"]["columns"] == ["column1", "column2"]
+
+
+def test_the_index_of_pandas_is_told_of() -> None:
+    (fault,) = gptasks("init", table("a.csv", opinions(), ["", "text", "label"])).faults
+    assert fault == (
+        "gptasks: the header line of a.csv has no name for column 1; give it one. (pandas leaves "
+        "its index without a name, unless a table is written by to_csv(index=False).)"
+    )
+
+
+def test_a_delimiter_that_the_ending_does_not_tell() -> None:
+    rows = [[text, label] for _, text, label in opinions()]
+    Path(table("films.tsv", rows, ["text", "label"])).rename("films.csv")
+    task, _, _ = proposed("films.csv")
+    assert task["data"] == {"train": "films.csv", "format": "tsv"}
+    assert (task["text"], task["label"]) == ("text", "label")
+    lines = ["text;label", *(f"{text};{label}" for text, label in rows)]
+    Path("semicolons.csv").write_text("\n".join(lines), encoding="utf-8")
+    (fault,) = gptasks("init", "semicolons.csv").faults
+    assert fault == (
+        "gptasks: semicolons.csv seems to be parted by ';', which is not read; write it with "
+        "commas, or with tabs as .tsv."
+    )
+
+
+def test_an_encoding_is_asked_for_and_taken() -> None:
+    text = "文本,标签\n" + "".join(
+        f"第{n}天的菜很{'坏好'[n % 2]}吃,{'坏好'[n % 2]}\n" for n in range(40)
+    )
+    Path("gbk.csv").write_text(text, encoding="gb18030")
+    (fault,) = gptasks("init", "gbk.csv").faults
+    assert fault.startswith("gptasks: gbk.csv is not utf-8: byte 0xce at offset 0, line 1;")
+    assert fault.endswith("or to guess. Here that is --encoding NAME.")
+    task, _, _ = proposed("gbk.csv", "--encoding", "gb18030")
+    assert task["data"] == {"train": "gbk.csv", "encoding": "gb18030"}
+    assert (task["text"], task["label"]) == ("文本", "标签")
+
+
+def test_looking_hushes_no_later_warning() -> None:
+    """A way that is not taken warns of nothing, and what is read later still does."""
+    data = table("a.csv", opinions(), ["id", "text", "label"])
+    proposed(data)
+    done = gptasks("data", *OWN, f"task.data.train={data}", f"task.data.test={data}")
+    assert " test rows also stand in train (same text)" in done.err
+
+
 def test_a_packed_file_and_lines_of_json_in_a_json_file() -> None:
     rows = [{"text": text, "label": label} for _, text, label in opinions()]
     text = "".join(json.dumps(row) + "\n" for row in rows)
@@ -251,7 +308,7 @@ def test_a_packed_file_and_lines_of_json_in_a_json_file() -> None:
 def test_a_long_file_is_not_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ways, "ROWS", 50)
     _, _, notes = proposed(table("films.csv", opinions(80), ["id", "text", "label"]))
-    assert "the first 50 rows were looked at, not all" in notes
+    assert "the first 50 rows of each file were looked at" in notes
 
 
 def test_flags_overrule() -> None:
@@ -265,7 +322,10 @@ def test_flags_overrule() -> None:
     )
     assert (task["source"], task["target"]) == ("text", "other")
     said = json.loads(gptasks("init", file, "--json", "--text-pair", "other").out)
-    assert said["options"]["text_pair"] == "other"
+    assert said["task"]["data"] == {"train": "films.csv"}
+    assert (said["task"]["text"], said["task"]["text_pair"]) == ("text", "other")
+    assert said["reasons"]["text_pair"] == "as you said"
+    assert said["notes"] == []
     assert not Path("films.yaml").exists()
 
 
@@ -319,8 +379,32 @@ def test_files_that_can_not_be_told_apart() -> None:
     assert fault == "gptasks: none of dev.csv, test.csv is called train"
     (fault,) = gptasks("init", "none.csv").faults
     assert fault == "gptasks: there is no file or folder none.csv; did you mean 'dev.csv'?"
+    (fault,) = gptasks("init", "dev.csv", "--name", "my films").faults
+    assert fault == (
+        "gptasks: --name 'my films' may hold letters, digits, '_', '-' and '.' only, since run "
+        "folders are named after it"
+    )
     Path("empty").mkdir()
     assert gptasks("init", "empty").faults == ["gptasks: the folder empty holds no data file"]
     Path("void.csv").write_text("text,label\n", encoding="utf-8")
     (fault,) = gptasks("init", "void.csv").faults
-    assert fault == "gptasks: void.csv holds no row that can be read"
+    assert fault == "gptasks: void.csv holds no row that can be read."
+
+
+def test_files_of_a_folder_that_tell_no_split_are_left_out() -> None:
+    Path("data").mkdir()
+    table("data/train.csv", opinions(), ["id", "text", "label"])
+    table("data/test.csv", opinions(20), ["id", "text", "label"])
+    Path("data/README.txt").write_text("films", encoding="utf-8")
+    Path("data/words.txt").write_text("film", encoding="utf-8")
+    task, _, notes = proposed("data")
+    assert task["data"] == {"train": "data/train.csv", "test": "data/test.csv"}
+    assert "left out, since their names tell no split: words.txt" in notes
+
+
+def test_names_of_columns_with_any_signs() -> None:
+    rows = [{"te\nxt": text, "la#bel: x\n": label} for _, text, label in opinions()]
+    lines("a.jsonl", rows)
+    assert gptasks("init", "a.jsonl").code == 0
+    done = gptasks("data", "task=./a.yaml", "backbone=tiny")
+    assert done.code == 0, done.err

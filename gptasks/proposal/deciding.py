@@ -149,11 +149,11 @@ def _classifying(
     options["max_length"], reasons["max_length"] = _max_length(seen)
     proposal = Proposal("sequence_classification", options, reasons)
     if answer.numbers and 3 <= len(counts) <= 11:
-        proposal.warnings.append(
+        proposal.notes.append(
             f"column '{answer.name}' holds numbers: they are taken as classes without an order"
         )
     if answer.empty:
-        proposal.warnings.append(
+        proposal.notes.append(
             f"rows without a label: {answer.empty:,}; they end a run, unless "
             f"data.max_bad={answer.empty} leaves them out"
         )

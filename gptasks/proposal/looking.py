@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gptasks.data.files import BadRow, format_of
+from gptasks.data.files import format_of
+from gptasks.data.opening import EncodingError
 from gptasks.errors import ConfigError, DataError, GptasksError, listing, suggest
 from gptasks.proposal.columns import Column
 from gptasks.proposal.names import TEXTS
-from gptasks.proposal.ways import read, way_of
+from gptasks.proposal.ways import Sample, read, way_of
 from gptasks.task import DataOptions, Row
 
 SPLIT_WORDS = {
@@ -21,6 +22,9 @@ SPLIT_WORDS = {
     "test": ("test", "tst", "eval", "evaluation", "heldout"),
 }
 """Words in names of files that tell a split."""
+
+_NO_DATA = ("", "readme", "license", "licence", "requirements")
+"""Names of files in a folder of data that hold none."""
 
 
 @dataclass
@@ -33,60 +37,88 @@ class Look:
     options: DataOptions
     """How they are read."""
 
-    rows: list[Row]
+    samples: dict[str, Sample]
+    """The first rows, by split."""
+
     columns: dict[str, Column]
-    bad: list[BadRow]
-    is_whole: bool
-    """Whether all rows were looked at."""
+    """Those of train."""
+
+    passed_over: list[Path]
+    """Files of a folder whose names tell no split."""
+
+    @property
+    def rows(self) -> list[Row]:
+        """Those of train that were looked at."""
+        return self.samples["train"].rows
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all rows of all files were looked at."""
+        return all(sample.is_whole for sample in self.samples.values())
 
 
-def look(paths: Sequence[Path]) -> Look:
+def look(paths: Sequence[Path], *, encoding: str = "utf-8") -> Look:
     """Look at data files, or at a folder of them. Raises ConfigError or DataError, one line each,
     where they can't be read or told apart."""
-    files = _splits(paths)
-    options = way_of(files["train"][0])
-    rows, bad, is_whole = read(files["train"], options)
-    if not rows:
-        why = f": {bad[0].id}: {bad[0].reason}" if bad else ""
-        raise DataError(f"{files['train'][0]} holds no row that can be read{why}")
+    files, passed_over = _splits(paths)
+    try:
+        options = way_of(files["train"][0], encoding)
+        samples = {split: read(found, options) for split, found in files.items()}
+    except EncodingError as error:
+        raise DataError(f"{error} Here that is --encoding NAME.") from error
+    for split, sample in samples.items():
+        if not sample.rows:
+            why = f": {sample.bad[0].id}: {sample.bad[0].reason}" if sample.bad else ""
+            raise DataError(f"{files[split][0]} holds no row that can be read{why}.")
+    rows = samples["train"].rows
     names = list(dict.fromkeys(name for row in rows for name in row))
     told = {name: [v for row in rows if _is_told(v := row.get(name))] for name in names}
     columns = {name: Column(name, values, len(rows)) for name, values in told.items()}
-    return Look(files, options, rows, columns, bad, is_whole)
+    return Look(files, options, samples, columns, passed_over)
 
 
-def _splits(paths: Sequence[Path]) -> dict[str, list[Path]]:
-    found = []
+def _splits(paths: Sequence[Path]) -> tuple[dict[str, list[Path]], list[Path]]:
+    """The files by split, and those of a folder that tell none where others do."""
+    given = [path for path in paths if not path.is_dir()]
+    inside: list[Path] = []
     for path in paths:
         if not path.exists():
             beside = path.parent.iterdir() if path.parent.is_dir() else ()
             near = suggest(path.name, [one.name for one in beside])
             raise ConfigError(f"there is no file or folder {path}{near}")
-        inside = sorted(path.iterdir()) if path.is_dir() else [path]
-        known = [one for one in inside if one.is_file() and _is_data(one)]
-        if path.is_dir() and not known:
-            raise ConfigError(f"the folder {path} holds no data file")
-        found += known if path.is_dir() else [path]
-    if len(found) == 1:
-        return {"train": found}
+        if path.is_dir():
+            known = [one for one in sorted(path.iterdir()) if one.is_file() and _is_data(one)]
+            if not known:
+                raise ConfigError(f"the folder {path} holds no data file")
+            inside += known
+    told = {path: _split_of(path) for path in given + inside}
+    if len(told) == 1:
+        return {"train": list(told)}, []
+    is_told = any(told[path] for path in inside)
+    passed_over = [path for path in inside if is_told and told[path] is None]
     splits: dict[str, list[Path]] = {}
-    for path in found:
-        words = re.split(r"[^a-z]+", path.name.lower())
-        split = next((s for s, known in SPLIT_WORDS.items() if set(words) & set(known)), None)
-        if split is None:
+    for path, split in told.items():
+        if split is None and path not in passed_over:
             raise ConfigError(
                 f"the name of {path} tells no split; let it hold train, dev or test, or give one "
                 "file"
             )
-        splits.setdefault(split, []).append(path)
+        if split is not None:
+            splits.setdefault(split, []).append(path)
     if "train" not in splits:
-        raise ConfigError(f"none of {listing(str(path) for path in found)} is called train")
-    return splits
+        raise ConfigError(f"none of {listing(str(path) for path in told)} is called train")
+    return {split: splits[split] for split in SPLIT_WORDS if split in splits}, passed_over
+
+
+def _split_of(path: Path) -> str | None:
+    words = set(re.split(r"[^a-z]+", path.name.lower()))
+    return next((split for split, known in SPLIT_WORDS.items() if words & set(known)), None)
 
 
 def _is_data(path: Path) -> bool:
+    stem = path.name.partition(".")[0].lower()  # empty for a hidden file
     try:
-        return bool(format_of(path, DataOptions())) and not path.name.startswith(".")
+        return bool(format_of(path, DataOptions())) and stem not in _NO_DATA
     except GptasksError:
         return False
 

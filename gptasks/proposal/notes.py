@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gptasks.errors import listing
+from gptasks.proposal import ways
 from gptasks.proposal.columns import share_of_chinese
 from gptasks.proposal.looking import Look
 from gptasks.proposal.names import SPLITS
@@ -21,22 +22,25 @@ def tell_of_twins(look: Look, proposal: Proposal, inputs: Sequence[str], answer:
     twins = sum(len(found) - 1 for found in answers.values())
     torn = sum(len(set(found)) > 1 for found in answers.values())
     if twins:
-        proposal.warnings.append(
+        proposal.notes.append(
             f"rows that repeat the text of another, and stay in one split with it: {twins:,}"
         )
     if torn and proposal.kind == "sequence_classification":
-        proposal.warnings.append(f"texts with more than one label: {torn:,}")
+        proposal.notes.append(f"texts with more than one label: {torn:,}")
 
 
 def tell_of_data(look: Look, proposal: Proposal) -> None:
     """Give the reason of the splits, and warn of what else was seen."""
-    if look.bad:
-        proposal.warnings.append(
-            f"records that can't be read: {len(look.bad):,}; the first is {look.bad[0].id}: "
-            f"{look.bad[0].reason}"
+    bad = [record for sample in look.samples.values() for record in sample.bad]
+    if bad:
+        proposal.notes.append(
+            f"records that can't be read: {len(bad):,}; the first is {bad[0].id}: {bad[0].reason}"
         )
     if not look.is_whole:
-        proposal.warnings.append(f"the first {len(look.rows):,} rows were looked at, not all")
+        proposal.notes.append(f"the first {ways.ROWS:,} rows of each file were looked at")
+    if look.passed_over:
+        names = listing(path.name for path in look.passed_over)
+        proposal.notes.append(f"left out, since their names tell no split: {names}")
     data = [f"train: {listing(path.name for path in look.files['train'])}"]
     if "test" not in look.files:
         data.append("a fifth of it is cut off for the test")
@@ -44,13 +48,13 @@ def tell_of_data(look: Look, proposal: Proposal) -> None:
         data.append("a tenth for validation, by a hash of the text")
     proposal.reasons["data"] = "; ".join(data[1:]) or "their names tell the splits"
     if any(name.lower() in SPLITS for name in look.columns):
-        proposal.warnings.append(
+        proposal.notes.append(
             "a column seems to tell the split, which is not read; write a file for each split"
         )
     options = _names_in(proposal.options, look.columns)
     texts = [str(v) for name in options for v in look.columns[name].values[:200]]
     if share_of_chinese(texts) > 0.3:
-        proposal.warnings.append(
+        proposal.notes.append(
             "the texts are Chinese: the default backbone's tokenizer takes about two tokens for a "
             "sign; backbone=qwen3-0.6b reads Chinese better"
         )

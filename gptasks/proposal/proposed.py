@@ -17,5 +17,5 @@ class Proposal:
     reasons: dict[str, str]
     """Key to why; `kind` and `data` too."""
 
-    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     """What one should know of the data."""

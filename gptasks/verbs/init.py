@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from collections.abc import Sequence
@@ -26,16 +25,27 @@ def run(argv: Sequence[str]) -> None:
     parser.add_argument("--text-pair", metavar="COLUMN", help="column with the second text")
     parser.add_argument("--label", metavar="COLUMN", help="column with the label, or the target")
     parser.add_argument("--name", help="of the task; default: that of the file or folder")
+    parser.add_argument(
+        "--encoding", default="utf-8", help="of text files, by Python's names, or guess"
+    )
     parser.add_argument("--output", metavar="FILE", help="default: NAME.yaml here; - only shows it")
     parser.add_argument("--force", action="store_true", help="replace the --output file")
     parser.add_argument("--json", action="store_true", help="print the proposal, write nothing")
     options = parser.parse(argv)
 
     from gptasks.proposal import look, propose
-    from gptasks.proposal.writing import as_yaml, task_name
+    from gptasks.proposal.writing import as_yaml, check_name, task_name, values_of
 
     paths = [Path(os.path.expanduser(path)) for path in options.files]
-    seen = look(paths)
+    if options.name:
+        check_name(options.name)
+    name = options.name or task_name(paths[0])
+    target = options.output or f"{name}.yaml"
+    is_shown = target == "-"
+    if not is_shown and not target.endswith((".yaml", ".yml")):
+        raise ConfigError(f"--output {target}: a task is a file that ends in .yaml")
+    folder = Path() if is_shown else Path(os.path.expanduser(target)).parent
+    seen = look(paths, encoding=options.encoding)
     proposal = propose(
         seen,
         kind=options.kind,
@@ -44,20 +54,22 @@ def run(argv: Sequence[str]) -> None:
         label=options.label,
     )
     if options.json:
-        print(json.dumps(dataclasses.asdict(proposal), indent=2, ensure_ascii=False))
+        said = {
+            "task": values_of(proposal, seen, name, folder),
+            "reasons": proposal.reasons,
+            "notes": proposal.notes,
+        }
+        print(json.dumps(said, indent=2, ensure_ascii=False))
         return
-    name = options.name or task_name(paths[0])
-    target = options.output or f"{name}.yaml"
-    if target != "-" and not target.endswith((".yaml", ".yml")):
-        raise ConfigError(f"--output {target}: a task is a file that ends in .yaml")
-    folder = Path() if target == "-" else Path(os.path.expanduser(target)).parent
     text = as_yaml(proposal, seen, name, folder)
-    with output(None if target == "-" else target, force=options.force) as file:
+    with output(target, force=options.force) as file:
         file.write(text)
-    if target != "-":
-        print(text)
-    for warning in proposal.warnings:
-        print(f"note: {warning}")
-    if target != "-":
-        place = target if "/" in target else f"./{target}"
-        print(f"\n{target} is written. Next:\n  gptasks data task={place}\n  gptasks task={place}")
+    if is_shown:
+        for note in proposal.notes:
+            print(f"# note: {note}")
+        return
+    print(text)
+    for note in proposal.notes:
+        print(f"note: {note}")
+    place = target if "/" in target else f"./{target}"
+    print(f"\n{target} is written. Next:\n  gptasks data task={place}\n  gptasks task={place}")
