@@ -118,7 +118,9 @@ def _missing_folders() -> Iterator[Found]:
     for folder in _named_folders():
         if next(_packages(folder), None) is None and next(yaml_files(folder), None) is None:
             why = "holds no package and no YAML file" if folder.is_dir() else "does not exist"
-            if not folder.is_dir() and folder.parent.is_dir():
+            if folder.is_file():
+                why = f"is a file; name the folder it lies in, {folder.parent}"
+            elif not folder.is_dir() and folder.parent.is_dir():
                 why += suggest(folder.name, (one.name for one in folder.parent.iterdir()))
             error = PluginError(f"was not found: {FOLDERS} names the folder {folder}, which {why}")
             yield Found(folder.name, str(folder), error)

@@ -6,6 +6,7 @@ call of `plugin_manager` looks anew and gives a manager of its own.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
@@ -154,7 +155,11 @@ def plugin_manager(extra: Sequence[object] = ()) -> Plugins:
         try:
             origin = _origin(found.distribution, found.version, found.folder)
             what = f"plugin '{found.name}'{f' ({origin})' if origin else ''}"
-            with watched(what, f"{BLOCK}={found.name} leaves it out."):
+            # What it prints must not stand among the results.
+            with (
+                watched(what, f"{BLOCK}={found.name} leaves it out."),
+                contextlib.redirect_stdout(sys.stderr),
+            ):
                 loaded.append(_load(manager, found))
         except (Exception, SystemExit) as error:  # a plugin's import can do anything
             why = reason(error, found.distribution)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import time
@@ -149,6 +150,23 @@ def test_what_is_absent_is_told_with_a_remedy(code: str, error: str, site: Path)
     distribution(site, "acme-bad", {"bad": "acme_bad"}, version="0.3")
     (broken,) = plugin_manager().broken
     assert broken.error.endswith(error)
+
+
+def test_what_a_plugin_prints_does_not_stand_among_the_results() -> None:
+    package(Path("plugins"), "loud", "print('here I am')\n" + task_code("loud"))
+    done = gptasks("tasks", "--json")
+    assert "loud" in {task["task"] for task in json.loads(done.out)}
+    assert done.err == "here I am\n"
+
+
+def test_a_file_in_place_of_a_folder_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("mine.yaml").write_text("kind: sentiment\n", encoding="utf-8")
+    monkeypatch.setenv("GPTASKS_PLUGINS", "mine.yaml")
+    (broken,) = plugin_manager().broken
+    assert broken.error == (
+        "was not found: GPTASKS_PLUGINS names the folder mine.yaml, which is a file; name the "
+        "folder it lies in, ."
+    )
 
 
 def test_a_hook_that_fails_later_names_its_plugin() -> None:
