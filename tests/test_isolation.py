@@ -45,14 +45,14 @@ def test_a_plugin_that_hangs_is_broken_off_and_named(
     package(site, "acme_slow", HANGS[way])
     distribution(site, "acme-slow", {"slow": "acme_slow"}, version="0.3")
     package(Path("plugins"), "mine", task_code("mine"))
-    monkeypatch.setenv("GPTASKS_PLUGIN_SECONDS", "0.4")
+    monkeypatch.setenv("GPTASKS_PLUGIN_SECONDS", "2")  # others are quicker, even on a busy machine
     started = time.monotonic()
     done = gptasks("tasks")
-    assert time.monotonic() - started < 20
-    assert done.err == (
+    assert time.monotonic() - started < 30
+    assert "".join(line for line in done.err.splitlines(True) if "'slow'" in line) == (
         "gptasks: plugin 'slow' (acme-slow 0.3) is still being imported; GPTASKS_BLOCK=slow leaves "
         "it out.\n"
-        "gptasks: plugin 'slow' (acme-slow 0.3) took more than 0.4 s to be imported, and was "
+        "gptasks: plugin 'slow' (acme-slow 0.3) took more than 2 s to be imported, and was "
         "broken off; GPTASKS_PLUGIN_SECONDS=… gives it longer. Mend it, or skip it with "
         "GPTASKS_BLOCK=slow.\n"
     )
@@ -67,8 +67,8 @@ def test_a_package_around_the_plugin_that_hangs_is_named_too(site: Path) -> None
     package(site, "acme_slow", HANGS["sleeps"])
     package(site / "acme_slow", "inner", task_code("inner"))
     distribution(site, "acme-slow", {"slow": "acme_slow.inner"}, version="0.3")
-    done = program("plugins", "list", PYTHONPATH=str(site), GPTASKS_PLUGIN_SECONDS="0.3")
-    assert "plugin 'slow' (acme-slow 0.3) took more than 0.3 s to be imported" in done.err
+    done = program("plugins", "list", PYTHONPATH=str(site), GPTASKS_PLUGIN_SECONDS="2")
+    assert "plugin 'slow' (acme-slow 0.3) took more than 2 s to be imported" in done.err
     assert "Traceback" not in done.err
     assert done.code == 0
 
