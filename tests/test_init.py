@@ -155,7 +155,7 @@ def test_texts_that_are_written_from_others() -> None:
     renamed = [{"one": row["article"], "other": row["title"]} for row in rows]
     task, reasons, _ = proposed(lines("more.jsonl", renamed))
     assert (task["source"], task["target"]) == ("one", "other")
-    assert reasons["source"].startswith("what is read, by 'one' is ")
+    assert reasons["source"].startswith("what is read, 'one' is ")
     gptasks("init", "news.jsonl")
     done = gptasks(
         "task=./news.yaml", "backbone=tiny", "tracking=none", "bootstrap=0", "trainer.epochs=0.5",
@@ -192,15 +192,183 @@ def test_two_texts_that_are_judged_together() -> None:
     assert reasons["text_pair"] == "judged together with the first"
 
 
+@pytest.mark.parametrize(
+    ("first", "second"), [("sentence1", "sentence2"), ("text_a", "text_b"), ("前提", "假设")]
+)
+def test_names_that_make_a_pair(first: str, second: str) -> None:
+    """In whatever order the columns stand."""
+    rows = [
+        {second: f"place {n} is wet, they say", "label": n % 2, first: f"it rains in {n}"}
+        for n in range(40)
+    ]
+    task, _, notes = proposed(lines("pairs.jsonl", rows))
+    assert (task["text"], task["text_pair"]) == (first, second)
+    assert "not read" not in notes
+
+
+def test_a_second_text_that_no_name_tells_of_is_noted() -> None:
+    rows = [[f"it rains in place {n}", f"wet is {n}", n % 2] for n in range(40)]
+    task, _, notes = proposed(table("a.csv", rows, ["one", "other", "label"]))
+    assert "text_pair" not in task
+    assert notes == (
+        "texts that are not read: other; --text-pair other shows it beside the first\n"
+    )
+
+
 def test_few_of_a_class_change_the_headline_metric() -> None:
     rows = [
         [f"the message number {n} says hello", "spam" if n % 10 == 0 else "ham"] for n in range(60)
     ]
     task, reasons, _ = proposed(table("sms.csv", rows, ["text", "label"]))
     assert task["metrics"][0] == "f1_macro"
+    # Always ham: precision 0.9 and recall 1, so F1 = 1.8/1.9 = 0.947; that of spam is 0.
     assert reasons["metrics"] == (
-        "'ham' has 54 rows and 'spam' 6: accuracy would be 0.90 without learning anything"
+        "'ham' has 54 rows and 'spam' 6: who always says 'ham' has accuracy 0.90, but f1_macro 0.47"
     )
+
+
+# -- labels -------------------------------------------------------------------------------
+
+
+def labelled(**columns: Any) -> str:
+    """A jsonl of 120 texts with these columns, each a function of the row's number."""
+    return lines(
+        "rows.jsonl",
+        [
+            {"text": f"the film number {n} was long", **{k: f(n) for k, f in columns.items()}}
+            for n in range(120)
+        ],
+    )
+
+
+def test_labels_in_words_are_taken_before_their_numbers() -> None:
+    data = labelled(label=lambda n: n % 3, label_text=lambda n: ("bad", "good", "fair")[n % 3])
+    task, reasons, notes = proposed(data)
+    assert task["label"] == "label_text"
+    assert reasons["label"] == "3 values in 120 rows, the classes that 'label' numbers"
+    assert notes == ""
+
+
+def test_a_column_called_label_is_it_whatever_else_there_is() -> None:
+    task, _, _ = proposed(labelled(topic=lambda n: n % 3, label=lambda n: "ab"[n % 2]))
+    assert task["label"] == "label"
+    task, reasons, _ = proposed(labelled(part=lambda n: n % 3, gold_label=lambda n: "ab"[n % 2]))
+    assert reasons["label"] == "2 values in 120 rows, and it is called gold_label"
+
+
+def test_many_classes_are_believed_where_the_name_says_so() -> None:
+    rows = [{"text": f"the question number {n} is", "intent": n % 77} for n in range(400)]
+    task, _, _ = proposed(lines("banking.jsonl", rows))
+    assert task["label"] == "intent"
+    (fault,) = gptasks("init", labelled(amount=lambda n: n % 30)).faults
+    assert "column 'amount' holds 30 different numbers, 0 to 29: to predict a number" in fault
+
+
+def test_ids_dates_constants_links_and_measures_are_neither_label_nor_text() -> None:
+    task, _, notes = proposed(
+        labelled(
+            user_id=lambda n: f"user-{n % 5}",
+            date=lambda n: f"2024年{n % 12 + 1}月3日",
+            link=lambda n: f"https://example.org/a/very/long/path/indeed/that/no/one/reads/{n}",
+            version=lambda n: "v1",
+            price=lambda n: n * 0.37,
+            mood=lambda n: "ab"[n % 2],
+        )
+    )
+    assert (task["text"], task["label"]) == ("text", "mood")
+    assert notes == ""
+
+
+def test_a_number_to_be_predicted_is_told_of_though_something_else_has_classes() -> None:
+    data = labelled(genre=lambda n: "ab"[n % 2], score=lambda n: n * 0.037)
+    done = gptasks("init", data)
+    assert (done.code, done.faults) == (
+        2,
+        [
+            "gptasks: column 'score' holds 120 different numbers, 0 to 4.403: to predict a number "
+            "there is no kind of task yet; cut it into classes, or say another column by --label"
+        ],
+    )
+    assert gptasks("init", data, "--label", "score").faults == done.faults
+    task, _, _ = proposed(data, "--label", "genre")
+    assert task["label"] == "genre"
+
+
+def test_a_label_that_does_not_vary_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    (fault,) = gptasks("init", labelled(label=lambda n: "a")).faults
+    assert fault == (
+        "gptasks: column 'label' holds 'a' in all rows, and two classes make a label; if others "
+        "follow, --label label, else say another column by --label"
+    )
+    monkeypatch.setattr(ways, "ROWS", 50)
+    data = labelled(label=lambda n: "a" if n < 60 else "b")
+    assert "holds 'a' in the rows looked at" in gptasks("init", data).faults[0]
+    task, _, _ = proposed(data, "--label", "label")
+    assert task["label"] == "label"
+
+
+# -- texts that are written ---------------------------------------------------------------
+
+
+def instructions(**more: Any) -> str:
+    """Instructions and answers, whose input is mostly empty."""
+    return lines(
+        "alpaca.jsonl",
+        [
+            {
+                "instruction": f"Say what number {n} is about.",
+                "input": "" if n % 3 else f"The poem {n}.",
+                "output": f"It is about {n}.",
+                **{key: make(n) for key, make in more.items()},
+            }
+            for n in range(60)
+        ],
+    )
+
+
+def test_a_text_that_is_mostly_empty_is_no_source() -> None:
+    task, reasons, notes = proposed(instructions())
+    assert (task["source"], task["target"]) == ("instruction", "output")
+    assert reasons["source"] == "what is read, by their names, instruction and output"
+    assert "texts that are not read: input" in notes
+
+
+def test_names_of_what_is_written_count_more_than_a_nameless_label() -> None:
+    task, _, notes = proposed(instructions(part=lambda n: n % 3))
+    assert task["kind"] == "conditional_generation"
+    assert "column 'part' may be a label (3 values in 60 rows); to tell it, --label part" in notes
+    task, _, notes = proposed(instructions(category=lambda n: n % 3))
+    assert (task["kind"], task["label"]) == ("sequence_classification", "category")
+    assert (
+        "'output' could be written from 'instruction' instead, by --kind conditional_generation"
+    ) in notes
+
+
+def test_a_label_that_is_free_text_is_written() -> None:
+    task, _, _ = proposed(instructions(category=lambda n: n % 3), "--label", "output")
+    assert (task["kind"], task["source"]) == ("conditional_generation", "instruction")
+    task, _, _ = proposed(
+        instructions(category=lambda n: n % 3), "--kind", "conditional_generation"
+    )
+    assert task["target"] == "output"
+
+
+def test_languages_are_written_from_each_other_in_the_order_of_the_columns() -> None:
+    rows = [[f"the house number {n} is red", f"das Haus Nummer {n} ist rot"] for n in range(40)]
+    task, _, _ = proposed(table("a.tsv", rows, ["EN", "de"]))
+    assert (task["source"], task["target"]) == ("EN", "de")
+
+
+def test_windows_are_no_longer_than_the_smallest_backbone_reads() -> None:
+    rows = [[f"word {n} " * 900, "ab"[n % 2], f"other {n} " * 400] for n in range(40)]
+    data = table("long.csv", rows, ["text", "label", "end"])
+    task, reasons, _ = proposed(data)
+    assert task["max_length"] == 512
+    assert reasons["max_length"] == (
+        "95 of 100 texts have at most 7,200 characters, of which the end is cut off"
+    )
+    task, _, _ = proposed(data, "--text", "text", "--label", "end")
+    assert (task["max_length"], task["generation"]) == (512, {"max_new_tokens": 256})
 
 
 def test_what_one_should_know_is_noted() -> None:
@@ -336,12 +504,21 @@ NUMBERS = [[f"the house number {n} is nice", n * 1.37] for n in range(60)]
     ("head", "rows", "flags", "told"),
     [
         (["text", "price"], NUMBERS, [],
-         "column 'price' holds many different numbers: to predict a number there is no kind of "
-         "task yet; cut it into classes, or say another column by --label"),
+         "column 'price' holds 60 different numbers, 0 to 80.83: to predict a number there is no "
+         "kind of task yet; cut it into classes, or say another column by --label"),
         (["text", "a", "b"], [[f"a text number {n}", n % 2, n % 3] for n in range(30)], [],
          "several columns may be the label: a (2 values), b (3 values); say which by --label"),
         (["text"], [[f"a text number {n}"] for n in range(30)], [],
-         "no column looks like a label: there are text; say which by --label"),
+         "no column looks like a label: there are text; give a column of labels, or a file for "
+         "each class: python -m gptasks task=sequence_classification 'task.data.train={good: "
+         "good.txt, bad: bad.txt}'"),
+        (["a", "b"], [[f"a text number {n}", f"text {n} is so"] for n in range(30)], [],
+         "say which by --label, or, if one text is written from the other, --kind "
+         "conditional_generation --text a --label b"),
+        (["a", "b", "c"], [[f"a text number {n}", f"text {n} is so", f"{n} is it so"]
+                           for n in range(30)], [],
+         "no column looks like a label: there are a, b, c; say which by --label, or which text is "
+         "written by --kind conditional_generation --text COLUMN --label COLUMN"),
         (["id", "date"], [[n, f"2024-01-{n:02}"] for n in range(1, 29)], [],
          "no column looks like a text: there are id, date; say which by --text"),
         (["text", "label"], [["one text", "a"], ["two texts", "b"]], ["--label", "lable"],

@@ -133,11 +133,8 @@ def texts_of(look: Look) -> list[Column]:
         column
         for column in look.columns.values()
         if (column.length >= 6 or (column.length and column.name.lower() in TEXTS))
-        and len(column.counts) > 1 and not column.is_identifier
-        and not column.is_list and not _is_link(column)
-    ]  # fmt: skip
+        and len(column.counts) > 1
+        and not column.is_identifier
+        and not column.is_list
+    ]
     return sorted(found, key=lambda column: -column.length)
-
-
-def _is_link(column: Column) -> bool:
-    return all(re.fullmatch(r"https?://\S+", str(value)) for value in column.values[:100])

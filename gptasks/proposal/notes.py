@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from gptasks.errors import listing
 from gptasks.proposal import ways
-from gptasks.proposal.columns import share_of_chinese
-from gptasks.proposal.looking import Look
+from gptasks.proposal.looking import Look, texts_of
 from gptasks.proposal.names import SPLITS
 from gptasks.proposal.proposed import Proposal
 
@@ -51,15 +50,25 @@ def tell_of_data(look: Look, proposal: Proposal) -> None:
         proposal.notes.append(
             "a column seems to tell the split, which is not read; write a file for each split"
         )
-    options = _names_in(proposal.options, look.columns)
-    texts = [str(v) for name in options for v in look.columns[name].values[:200]]
-    if share_of_chinese(texts) > 0.3:
+    if any(look.columns[name].is_chinese for name in _read(look, proposal)):
         proposal.notes.append(
             "the texts are Chinese: the default backbone's tokenizer takes about two tokens for a "
-            "sign; backbone=qwen3-0.6b reads Chinese better"
+            "sign; that of backbone=qwen3-0.6b, from the Hugging Face hub, knows Chinese"
         )
 
 
-def _names_in(options: Mapping[str, Any], columns: Iterable[str]) -> list[str]:
-    known = set(columns)
-    return [value for value in options.values() if isinstance(value, str) and value in known]
+def tell_of_unread(look: Look, proposal: Proposal) -> None:
+    """Warn of texts that the task does not read."""
+    read = _read(look, proposal)
+    unread = [column.name for column in texts_of(look) if column.is_free]
+    unread = [name for name in unread if name not in read]
+    if unread:
+        takes_another = proposal.kind == "sequence_classification" and len(read) == 2
+        advice = f"; --text-pair {unread[0]} shows it beside the first" if takes_another else ""
+        proposal.notes.append(f"texts that are not read: {listing(unread)}{advice}")
+
+
+def _read(look: Look, proposal: Proposal) -> list[str]:
+    """The columns that the task names."""
+    told = [value for value in proposal.options.values() if isinstance(value, str)]
+    return [name for name in look.columns if name in told]

@@ -28,8 +28,9 @@ def marked_in(look: Look) -> dict[str, str]:
     return {}
 
 
-def tagging(look: Look, marked: dict[str, str]) -> Proposal:
+def tagging(look: Look) -> Proposal:
     """The task for what is marked. Raises ConfigError where nothing is."""
+    marked = marked_in(look)
     if not marked:
         raise ConfigError(
             "token_classification needs a column of words and one of tags, lists as long as each "
