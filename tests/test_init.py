@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import yaml
 from command_line import OWN, gptasks
 from small_runs import write_names
 
+from gptasks.data.splits import text_digest
 from gptasks.proposal import ways
 
 
@@ -61,7 +64,7 @@ def test_a_label_and_a_text_are_told_with_reasons() -> None:
     assert reasons["text"] == "the longest text"
     assert reasons["max_length"] == "95 of 100 texts have at most 28 characters"
     assert reasons["data"] == (
-        "a fifth of it is cut off for the test; a tenth for validation, by a hash of the text"
+        "of train a fifth for test and a tenth for validation are cut off, by a hash of the text"
     )
     assert notes == ""
 
@@ -136,6 +139,68 @@ def test_marked_words_in_lists_and_places_in_texts() -> None:
     assert reasons["kind"] == "column 'spans' marks places in 'body'"
 
 
+def sentences(name: str, rows: Sequence[str]) -> str:
+    """A jsonl of sentences, each written as word/TAG word/TAG, with their number at the end."""
+    parted = [[one.split("/") for one in row.split()] for row in rows]
+    return lines(
+        name,
+        [
+            {"tokens": [*(w for w, _ in row), str(n)], "tags": [*(t for _, t in row), "O"]}
+            for n, row in enumerate(parted)
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("sentence", "scheme", "note"),
+    [
+        ("Ada/B-PER Byron/I-PER saw/O Bonn/B-LOC", "BIO", ""),
+        ("Ada/I-PER Byron/I-PER saw/O Bonn/I-LOC", "IOB1", ""),
+        ("Ada/I-PER Bob/B-PER saw/O Bonn/I-LOC", "IOB1", ""),
+        ("Ada/B-PER Byron/I-PER saw/O Bonn/I-LOC", "BIO",
+         "tags that go on with nothing: 40; each is read as a beginning\n"),
+        ("Ada/B-PER Byron/E-PER saw/O Bonn/S-LOC", "BIOES", ""),
+        ("Ada/B-PER Byron/L-PER saw/O Bonn/U-LOC", "BILOU", ""),
+    ],
+)  # fmt: skip
+def test_the_scheme_of_tags_is_told(sentence: str, scheme: str, note: str) -> None:
+    task, reasons, notes = proposed(sentences("a.jsonl", [sentence] * 40))
+    assert task["kind"] == "token_classification"
+    assert reasons["kind"] == f"every word has a tag in {scheme}: LOC, PER"
+    assert notes == note
+
+
+def test_words_and_tags_in_one_text_each() -> None:
+    rows = [[f"Ada saw Bonn {n}", "B-PER O B-LOC O"] for n in range(40)]
+    task, _, _ = proposed(table("a.tsv", rows, ["words", "tags"]))
+    assert (task["kind"], task["tokens"]) == ("token_classification", "words")
+    assert "tags" not in task
+    assert gptasks("init", "a.tsv").code == 0
+    assert gptasks("data", "task=./a.yaml", "backbone=tiny").code == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([{"tokens": ["a", "dog", "ran"], "upos": ["DET", "NOUN", "VERB"]}] * 30,
+         "column 'upos' holds tags such as DET, NOUN, VERB; what is read is BIO, IOB1, BIOES or "
+         "BILOU, such as B-PER, I-PER and O"),
+        ([{"tokens": ["北", "京"], "tags": ["B-NR", "M-NR"]}] * 30,
+         "column 'tags' holds tags such as M-NR; what is read is BIO,"),
+        ([{"tokens": ["Ada", "saw", "Bonn"], "ner_tags": [1, 0, 3]}] * 30,
+         "column 'ner_tags' holds numbers of tags; write their names, in BIO, IOB1,"),
+        ([{"word": "Ada", "tag": "B-PER"}, {"word": "saw", "tag": "O"}] * 30,
+         "column 'tag' has the tag of one word in each row, where a row is a sentence; write them "
+         "as CoNLL, a word a line and an empty line after a sentence, or as lists of tokens"),
+    ],
+)  # fmt: skip
+def test_tags_that_are_not_read_are_told_of(rows: list[dict[str, Any]], told: str) -> None:
+    done = gptasks("init", lines("a.jsonl", rows))
+    assert done.code == 2
+    (fault,) = done.faults
+    assert fault.startswith(f"gptasks: {told}")
+
+
 def test_texts_that_are_written_from_others() -> None:
     rows = [
         {
@@ -159,7 +224,6 @@ def test_texts_that_are_written_from_others() -> None:
     gptasks("init", "news.jsonl")
     done = gptasks(
         "task=./news.yaml", "backbone=tiny", "tracking=none", "bootstrap=0", "trainer.epochs=0.5",
-        "task.max_length=400",
     )  # fmt: skip
     assert done.code == 0, done.err
 
@@ -372,18 +436,72 @@ def test_windows_are_no_longer_than_the_smallest_backbone_reads() -> None:
 
 
 def test_what_one_should_know_is_noted() -> None:
-    rows = [[text, label] for _, text, label in opinions(30)]
-    rows += [rows[0], [rows[1][0], "n"], ["no label here at all", ""]]
+    rows = [[text, label] for _, text, label in opinions()]
+    rows += [rows[0], [rows[1][0], "n"], ["no label here at all", ""], ["", "p"]]
     _, _, notes = proposed(table("films.csv", rows, ["text", "label"]))
     assert notes.splitlines() == [
-        "rows without a label: 1; they end a run, unless data.max_bad=1 leaves them out",
         "rows that repeat the text of another, and stay in one split with it: 2",
         "texts with more than one label: 1",
+        "rows that can't be used: 2; the first is films.csv:64: column 'label' has no label. They "
+        "end a run, unless data.max_bad=2 leaves them out",
     ]
     rows = [[text, n % 5 + 1, "train"] for n, (_, text, _) in enumerate(opinions())]
     _, _, notes = proposed(table("stars.csv", rows, ["text", "stars", "split"]))
     assert "column 'stars' holds numbers: they are taken as classes without an order" in notes
     assert "a column seems to tell the split, which is not read" in notes
+
+
+def test_a_test_file_without_labels_is_left_out() -> None:
+    Path("data").mkdir()
+    table("data/train.csv", opinions(), ["id", "text", "label"])
+    table("data/test.csv", [row[:2] for row in opinions(20)], ["id", "text"])
+    task, reasons, notes = proposed("data")
+    assert task["data"] == {"train": "data/train.csv"}
+    assert reasons["data"].startswith("of train a fifth for test and a tenth for validation")
+    assert notes == (
+        "test.csv has no label and is left out, since it can't be scored; once trained, "
+        "gptasks predict RUN --input FILE tells it\n"
+    )
+
+
+def test_what_would_end_a_run_is_told_beforehand() -> None:
+    table("train.csv", opinions(), ["id", "text", "label"])
+    table("dev.csv", [*opinions(20), [20, "it was neither", "x"]], ["id", "text", "label"])
+    _, _, notes = proposed("train.csv", "dev.csv")
+    assert "as it is, a run would end: label 'x' of validation (dev.csv:22) is not among" in notes
+    assert " of 21 validation rows also stand in train (same text)" in notes
+
+
+def test_rare_labels_are_named_so_that_a_split_may_lack_them() -> None:
+    rows = [[text, label] for _, text, label in opinions()]
+    rare = next(n for n in range(99) if _falls_into_test(f"this one is rare {n}"))
+    table("films.csv", [*rows, [f"this one is rare {rare}", "rare"]], ["text", "label"])
+    task, reasons, notes = proposed("films.csv")
+    assert task["labels"] == ["n", "p", "rare"]
+    assert reasons["labels"] == "named, since a split may lack 'rare' with its 1 row"
+    assert notes == ""
+    assert gptasks("init", "films.csv").code == 0
+    usual = ("backbone=tiny", "strategy=head", "tracking=none", "bootstrap=0")
+    done = gptasks("task=./films.yaml", *usual)
+    assert done.code == 0, done.err
+    done = gptasks("task=./films.yaml", *usual, "task.labels=[]")
+    assert "label 'rare' of test (films.csv:62) is not among the labels of train" in done.err
+
+
+def _falls_into_test(text: str) -> bool:
+    return int.from_bytes(text_digest(text), "big") / 2**256 < 0.2
+
+
+def test_nothing_heavy_is_loaded() -> None:
+    table("films.csv", opinions(), ["id", "text", "label"])
+    code = (
+        "import sys; from gptasks.cli import main\n"
+        "assert main(['init', 'films.csv']) == 0\n"
+        "heavy = {'torch', 'transformers', 'datasets', 'evaluate', 'sklearn', 'hydra', 'peft'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_file_without_a_header_gets_names() -> None:

@@ -88,11 +88,6 @@ def classification(
         proposal.notes.append(
             f"column '{answer.name}' holds numbers: they are taken as classes without an order"
         )
-    if answer.empty:
-        proposal.notes.append(
-            f"rows without a label: {answer.empty:,}; they end a run, unless "
-            f"data.max_bad={answer.empty} leaves them out"
-        )
     tell_of_twins(look, proposal, [column.name for column in seen], answer.name)
     return proposal
 

@@ -152,11 +152,6 @@ def is_tag(text: str) -> bool:
     return bool(_TAG.fullmatch(text))
 
 
-def tags_of(column: Column) -> bool:
-    """Whether a column of lists holds tags of words."""
-    return all(is_tag(str(tag)) for tags in column.values[:200] for tag in tags)
-
-
 def share_of_chinese(texts: Sequence[str]) -> float:
     """Share of Chinese characters among all that are no white space."""
     signs = "".join("".join(text.split()) for text in texts[:500])

@@ -10,8 +10,7 @@ from gptasks.proposal.names import LABELS, check_columns, is_called
 from gptasks.proposal.notes import tell_of_data, tell_of_unread
 from gptasks.proposal.proposed import Proposal
 from gptasks.proposal.tagging import marked_in, tagging
-
-KINDS = ("sequence_classification", "token_classification", "conditional_generation")
+from gptasks.proposal.trying import KINDS, try_out
 
 
 def propose(
@@ -35,6 +34,8 @@ def propose(
         proposal = tagging(look)
     else:
         proposal = _of_texts(look, kind, text, text_pair, label)
+    proposal.files = dict(look.files)
+    try_out(look, proposal)
     tell_of_data(look, proposal)
     return proposal
 

@@ -72,7 +72,7 @@ def look(paths: Sequence[Path], *, encoding: str = "utf-8") -> Look:
             raise DataError(f"{files[split][0]} holds no row that can be read{why}.")
     rows = samples["train"].rows
     names = list(dict.fromkeys(name for row in rows for name in row))
-    told = {name: [v for row in rows if _is_told(v := row.get(name))] for name in names}
+    told = {name: [v for row in rows if is_told(v := row.get(name))] for name in names}
     columns = {name: Column(name, values, len(rows)) for name, values in told.items()}
     return Look(files, options, samples, columns, passed_over)
 
@@ -123,7 +123,8 @@ def _is_data(path: Path) -> bool:
         return False
 
 
-def _is_told(value: Any) -> bool:
+def is_told(value: Any) -> bool:
+    """Whether a cell is not empty."""
     return value is not None and value != [] and bool(str(value).strip())
 
 

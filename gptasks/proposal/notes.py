@@ -8,7 +8,7 @@ from typing import Any
 
 from gptasks.errors import listing
 from gptasks.proposal import ways
-from gptasks.proposal.looking import Look, texts_of
+from gptasks.proposal.looking import Look, is_told, texts_of
 from gptasks.proposal.names import SPLITS
 from gptasks.proposal.proposed import Proposal
 
@@ -17,7 +17,8 @@ def tell_of_twins(look: Look, proposal: Proposal, inputs: Sequence[str], answer:
     """Warn of texts that stand there several times, and of those whose labels differ."""
     answers: dict[Any, list[str]] = defaultdict(list)
     for row in look.rows:
-        answers[tuple(str(row.get(name)) for name in inputs)].append(str(row.get(answer)))
+        if all(is_told(row.get(name)) for name in (*inputs, answer)):
+            answers[tuple(str(row[name]) for name in inputs)].append(str(row[answer]))
     twins = sum(len(found) - 1 for found in answers.values())
     torn = sum(len(set(found)) > 1 for found in answers.values())
     if twins:
@@ -30,22 +31,18 @@ def tell_of_twins(look: Look, proposal: Proposal, inputs: Sequence[str], answer:
 
 def tell_of_data(look: Look, proposal: Proposal) -> None:
     """Give the reason of the splits, and warn of what else was seen."""
-    bad = [record for sample in look.samples.values() for record in sample.bad]
-    if bad:
-        proposal.notes.append(
-            f"records that can't be read: {len(bad):,}; the first is {bad[0].id}: {bad[0].reason}"
-        )
     if not look.is_whole:
         proposal.notes.append(f"the first {ways.ROWS:,} rows of each file were looked at")
     if look.passed_over:
         names = listing(path.name for path in look.passed_over)
         proposal.notes.append(f"left out, since their names tell no split: {names}")
-    data = [f"train: {listing(path.name for path in look.files['train'])}"]
-    if "test" not in look.files:
-        data.append("a fifth of it is cut off for the test")
-    if "validation" not in look.files:
-        data.append("a tenth for validation, by a hash of the text")
-    proposal.reasons["data"] = "; ".join(data[1:]) or "their names tell the splits"
+    shares = {"test": "a fifth", "validation": "a tenth"}
+    cut = [f"{share} for {name}" for name, share in shares.items() if name not in proposal.files]
+    proposal.reasons["data"] = "the names of the files tell the splits"
+    if cut:
+        proposal.reasons["data"] = (
+            f"of train {' and '.join(cut)} are cut off, by a hash of the text"
+        )
     if any(name.lower() in SPLITS for name in look.columns):
         proposal.notes.append(
             "a column seems to tell the split, which is not read; write a file for each split"

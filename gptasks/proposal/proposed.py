@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 
@@ -16,6 +17,9 @@ class Proposal:
 
     reasons: dict[str, str]
     """Key to why; `kind` and `data` too."""
+
+    files: dict[str, list[Path]] = field(default_factory=dict)
+    """By split."""
 
     notes: list[str] = field(default_factory=list)
     """What one should know of the data."""

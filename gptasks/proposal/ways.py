@@ -14,7 +14,7 @@ from pathlib import Path
 from gptasks.data.files import BadRow, format_of, read_file
 from gptasks.data.opening import EncodingError, opened_text
 from gptasks.errors import DataError
-from gptasks.proposal.columns import Column, tags_of
+from gptasks.proposal.columns import is_tag
 from gptasks.task import DataOptions, Row
 
 ROWS = 20_000
@@ -173,5 +173,5 @@ def _is_tagged(path: Path, usual: DataOptions) -> bool:
         rows = read([path], replace(usual, format="conll")).rows
     except DataError:
         return False
-    tags = [row["tags"] for row in rows if "tags" in row]
-    return bool(tags) and len(tags) == len(rows) and tags_of(Column("tags", tags, len(tags)))
+    tags = [tag for row in rows for tag in row.get("tags", [""])]
+    return bool(tags) and all(map(is_tag, tags))

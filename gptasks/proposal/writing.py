@@ -32,7 +32,7 @@ def as_yaml(proposal: Proposal, look: Look, name: str, folder: Path) -> str:
 def values_of(proposal: Proposal, look: Look, name: str, folder: Path) -> dict[str, Any]:
     """What the file says."""
     data: dict[str, Any] = {}
-    for split, found in look.files.items():
+    for split, found in proposal.files.items():
         paths = [Path(os.path.relpath(path, folder)).as_posix() for path in found]
         data[split] = paths[0] if len(paths) == 1 else paths
     for key in ("format", "columns", "quoting", "encoding"):
