@@ -424,15 +424,23 @@ def test_languages_are_written_from_each_other_in_the_order_of_the_columns() -> 
 
 
 def test_windows_are_no_longer_than_the_smallest_backbone_reads() -> None:
-    rows = [[f"word {n} " * 900, "ab"[n % 2], f"other {n} " * 400] for n in range(40)]
-    data = table("long.csv", rows, ["text", "label", "end"])
-    task, reasons, _ = proposed(data)
+    rows = [[f"word {n} " * 900, "ab"[n % 2]] for n in range(40)]
+    task, reasons, _ = proposed(table("long.csv", rows, ["text", "label"]))
     assert task["max_length"] == 512
     assert reasons["max_length"] == (
         "95 of 100 texts have at most 7,200 characters, of which the end is cut off"
     )
-    task, _, _ = proposed(data, "--text", "text", "--label", "end")
-    assert (task["max_length"], task["generation"]) == (512, {"max_new_tokens": 256})
+
+
+def test_a_window_holds_the_longest_target() -> None:
+    rows = [[f"word {n} " * 900, f"other {n} " * 400] for n in range(10, 50)]
+    task, _, notes = proposed(table("long.csv", rows, ["source", "target"]))
+    # 3,600 characters, three a token, and a tenth more: 1,320, rounded up to 16 times 83.
+    assert (task["max_length"], task["generation"]) == (1328 + 64, {"max_new_tokens": 1328})
+    assert notes == (
+        "the longest target has 3,600 characters, about 1,328 tokens, and a window holds it whole: "
+        "take a backbone that reads them, or leave such rows out\n"
+    )
 
 
 def test_what_one_should_know_is_noted() -> None:
@@ -641,6 +649,8 @@ NUMBERS = [[f"the house number {n} is nice", n * 1.37] for n in range(60)]
          "no column looks like a text: there are id, date; say which by --text"),
         (["text", "label"], [["one text", "a"], ["two texts", "b"]], ["--label", "lable"],
          "--label: no column 'lable'; did you mean 'label'?"),
+        (["text", "label"], [["one text", "a"], ["two texts", "b"]], ["--label", "text"],
+         "no column is left for the text; say which by --text"),
         (["text", "label"], [["one text", "a"], ["two texts", "b"]], ["--kind", "tagging"],
          "no kind 'tagging'; there are sequence_classification, token_classification, "
          "conditional_generation"),

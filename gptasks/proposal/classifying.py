@@ -77,7 +77,7 @@ def classification(
     reasons["label"] = why
     seen = [look.columns[name] for name in (first, second) if name]
     signs = sum(column.long() for column in seen)
-    tokens = max(64, sum(column.tokens for column in seen) + 16)
+    tokens = max(64, sum(column.tokens() for column in seen) + 16)
     options["max_length"] = min(MOST_TOKENS, tokens)
     reasons["max_length"] = f"95 of 100 texts have at most {signs:,} characters"
     if tokens > MOST_TOKENS:

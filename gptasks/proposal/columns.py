@@ -6,7 +6,6 @@ import math
 import re
 import statistics
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -134,25 +133,24 @@ class Column:
         return lengths[min(len(lengths) - 1, int(share * len(lengths)))] if lengths else 0
 
     @cached_property
-    def is_chinese(self) -> bool:
-        """Whether it is written in Chinese characters, by a third and more."""
-        return share_of_chinese([str(value) for value in self.values]) > 0.3
+    def share_of_chinese(self) -> float:
+        """Share of Chinese characters among all that are no white space."""
+        signs = "".join("".join(str(value).split()) for value in self.values[:500])
+        return len(re.findall(r"[\u3400-\u9fff]", signs)) / len(signs) if signs else 0.0
 
-    @cached_property
-    def tokens(self) -> int:
-        """About how many tokens hold 95 of 100 texts, a multiple of 16: three English letters or
-        half a Chinese character each, as the default backbone's tokenizer has it."""
-        chinese = share_of_chinese([str(value) for value in self.values])
-        tokens = self.long() * (chinese * 2 + (1 - chinese) / 3)
+    @property
+    def is_chinese(self) -> bool:
+        """Whether it is Chinese, by a third and more."""
+        return self.share_of_chinese > 0.3
+
+    def tokens(self, share: float = 0.95) -> int:
+        """About how many tokens hold so many of its texts, a multiple of 16: three English letters
+        or half a Chinese character each, as the default backbone's tokenizer has it."""
+        chinese = self.share_of_chinese
+        tokens = self.long(share) * (chinese * 2 + (1 - chinese) / 3)
         return max(16, -(-int(tokens * 1.1) // 16) * 16)
 
 
 def is_tag(text: str) -> bool:
     """Whether it is a tag of a word, in BIO or another of the schemes that are read."""
     return bool(_TAG.fullmatch(text))
-
-
-def share_of_chinese(texts: Sequence[str]) -> float:
-    """Share of Chinese characters among all that are no white space."""
-    signs = "".join("".join(text.split()) for text in texts[:500])
-    return len(re.findall(r"[\u3400-\u9fff]", signs)) / len(signs) if signs else 0.0

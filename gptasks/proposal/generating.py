@@ -15,6 +15,10 @@ MOST_EMPTY = 0.1
 """Share of the rows in which a text may be empty and still be thought of as the source."""
 
 
+ROOM = 64
+"""Tokens of a window that the longest target leaves for template and source."""
+
+
 @dataclass
 class Written:
     """A text that is read, the one that is written, and why."""
@@ -61,12 +65,13 @@ def written_in(look: Look, text: str | None, label: str | None) -> Written | Non
 def generation(look: Look, found: Written) -> Proposal:
     """The task that writes it."""
     source, target = found.source, found.target
-    tokens = min(MOST_TOKENS // 2, target.tokens)
-    needed = max(64, source.tokens + 16) + tokens
+    tokens, longest = target.tokens(), target.tokens(1.0)
+    needed = max(64, source.tokens() + 16) + tokens
+    held = longest + ROOM  # a source is cut, but a target never
     options: dict[str, Any] = {
         "source": source.name,
         "target": target.name,
-        "max_length": min(MOST_TOKENS, needed),
+        "max_length": max(held, min(MOST_TOKENS, needed)),
         "generation": {"max_new_tokens": tokens},
     }
     reasons = {
@@ -76,12 +81,17 @@ def generation(look: Look, found: Written) -> Proposal:
         "max_length": f"95 of 100 sources have at most {source.long():,} characters",
         "generation": f"95 of 100 targets have at most {target.long():,} characters",
     }
-    if needed > MOST_TOKENS:
+    if needed > options["max_length"]:
         reasons["max_length"] += ", of which the end is cut off"
     if target.is_chinese:
         options["separator"] = ""
         reasons["separator"] = "nothing stands between cue and target in Chinese"
     proposal = Proposal("conditional_generation", options, reasons)
+    if held > MOST_TOKENS:
+        proposal.notes.append(
+            f"the longest target has {target.long(1.0):,} characters, about {longest:,} tokens, "
+            "and a window holds it whole: take a backbone that reads them, or leave such rows out"
+        )
     tell_of_twins(look, proposal, [source.name], target.name)
     return proposal
 
