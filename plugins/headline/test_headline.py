@@ -42,7 +42,11 @@ def test_a_row_with_both_columns_is_taken_as_it_is():
 
 
 def test_a_row_with_neither_names_what_it_has():
-    with pytest.raises(DataError, match=r"column 'target' is not there \(it has: body\)"):
+    told = (
+        r"^columns 'target' \(task\.target\) and 'source' \(task\.source\) are not there \(it has: "
+        r"body\)"
+    )
+    with pytest.raises(DataError, match=told):
         Headline().read(Row({"body": "It rained."}, "a.csv:2"))
 
 
