@@ -44,11 +44,11 @@ def compare(
     comparison = tabled(runs, broken, by, metrics)
     from gptasks.compare.pairs import add_tests
 
-    add_tests(comparison, tests, _of_plugins(comparison), force=force)
+    add_tests(comparison, tests, metrics_of_plugins(comparison), force=force)
     return comparison
 
 
-def _of_plugins(comparison: Comparison) -> Mapping[str, type[Metric]]:
+def metrics_of_plugins(comparison: Comparison) -> Mapping[str, type[Metric]]:
     """The metrics of plugins, if any run names one."""
     if all(column.metric in NAMES for column in comparison.columns):
         return {}

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def read_runs(paths: Sequence[str | os.PathLike[str]]) -> tuple[list[RunRecord],
         if not named.exists():
             near = _neighbours(named)
             raise RunError(f"run folder {path} does not exist{suggest(named.name, near) or '.'}")
-        found = list(_folders(named))
+        found = list(folders_in(named))
         if not found:
             broken.append(Broken(str(path), "holds no run."))
         for folder in found:
@@ -48,7 +49,7 @@ def _neighbours(path: Path) -> list[str]:
     return [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
 
 
-def _folders(path: Path) -> Iterator[Path]:
+def folders_in(path: Path) -> Iterator[Path]:
     """The run folders at `path` or below, in the order of their names; none lies in another."""
     if path.is_file():
         yield path  # which is none, and reading it says so
@@ -114,19 +115,31 @@ class Stored:
 
 def read_predictions(run: RunRecord) -> Stored:
     """`predictions/test.jsonl` of a run. Raises RunError if it is missing, or broken."""
-    path = RunFolder(Path(run.path)).predictions / "test.jsonl"
     stored = Stored([], [], [])
+    for record in records_in(RunFolder(Path(run.path)).predictions / "test.jsonl"):
+        stored.ids.append(record["id"])
+        stored.predictions.append(Prediction(record["prediction"], record["scores"]))
+        stored.references.append(record["reference"])
+    return stored
+
+
+_WHOLE = itemgetter("id", "prediction", "reference", "scores")
+
+
+def records_in(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a file of predictions, each with id, prediction, reference and scores.
+
+    Raises RunError if the file is missing, or broken.
+    """
     number = 0
     try:
         with path.open(encoding="utf-8") as file:
             for line in file:
                 number += 1
                 record = json.loads(line)
-                stored.ids.append(record["id"])
-                stored.predictions.append(Prediction(record["prediction"], record["scores"]))
-                stored.references.append(record["reference"])
+                _WHOLE(record)
+                yield record
     except FileNotFoundError as error:
         raise RunError(f"{path} is missing.") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path}, line {number}, can't be read: {error!r}.") from error
-    return stored

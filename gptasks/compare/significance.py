@@ -131,16 +131,16 @@ def effect_size(observed: float, drawn: np.ndarray, n: int) -> float | None:
     return observed / (spread * math.sqrt(n)) if spread else None
 
 
-def rows_needed(effect: float | None) -> int | None:
-    """Rows with which a two-sided test at 5% finds this effect in 80% of all cases.
+def rows_needed(effect: float | None, alpha: float = ALPHA) -> int | None:
+    """Rows with which a two-sided test at `alpha`, 5%, finds this effect in 80% of all cases.
 
-    ((z of 0.975 + z of 0.8) / effect) squared, rounded up: the normal approximation. None without
-    an effect.
+    ((z of 1 - alpha / 2 + z of 0.8) / effect) squared, rounded up: the normal approximation. None
+    without an effect.
     """
     if not effect:
         return None
     normal = NormalDist()
-    z = normal.inv_cdf(1 - ALPHA / 2) + normal.inv_cdf(POWER)
+    z = normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(POWER)
     return math.ceil((z / effect) ** 2)
 
 

@@ -240,6 +240,11 @@ def test_rows_needed(effect, rows):
     assert rows_needed(effect) == rows
 
 
+def test_a_stricter_test_needs_more_rows():
+    z = scipy.stats.norm.ppf(0.995) + scipy.stats.norm.ppf(0.8)
+    assert rows_needed(0.1, alpha=0.01) == np.ceil((z / 0.1) ** 2) == 1168
+
+
 def test_with_the_rows_needed_four_of_five_tests_find_the_difference():
     generator = np.random.default_rng(5)
     rows = rows_needed(0.5)
