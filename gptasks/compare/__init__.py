@@ -7,7 +7,7 @@ The way there: `reading.py` reads the folders, `systems.py` makes the table, `pa
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gptasks.compare.model import Broken, Cell, Column, Comparison, RunRecord, System, Test
@@ -19,7 +19,10 @@ from gptasks.metrics import NAMES
 if TYPE_CHECKING:
     from gptasks.metrics.base import Metric
 
-__all__ = ["Broken", "Cell", "Column", "Comparison", "RunRecord", "System", "Test", "compare"]
+__all__ = [
+    "Broken", "Cell", "Column", "Comparison", "RunRecord", "System", "Test",
+    "compare", "compare_runs", "metrics_of_plugins", "read_runs",
+]  # fmt: skip
 
 
 def compare(
@@ -38,19 +41,33 @@ def compare(
     Raises RunError if no finished run is there, ConfigError for a key or metric that no run has.
     """
     runs, broken = read_runs(paths)
+    return compare_runs(runs, broken, by=by, metrics=metrics, tests=tests, force=force)
+
+
+def compare_runs(
+    runs: list[RunRecord],
+    broken: list[Broken],
+    *,
+    by: Sequence[str] = ("backbone", "strategy"),
+    metrics: Sequence[str] = (),
+    tests: str = "auto",
+    force: bool = False,
+) -> Comparison:
+    """The same of runs that were read; broken: what else was found, for the comparison's notes."""
     if not runs:
         told = "; ".join(f"{one.path}: {one.reason}" for one in broken)
         raise RunError(f"there is no finished run to compare: {told}")
     comparison = tabled(runs, broken, by, metrics)
     from gptasks.compare.pairs import add_tests
 
-    add_tests(comparison, tests, metrics_of_plugins(comparison), force=force)
+    names = [column.metric for column in comparison.columns]
+    add_tests(comparison, tests, metrics_of_plugins(names), force=force)
     return comparison
 
 
-def metrics_of_plugins(comparison: Comparison) -> Mapping[str, type[Metric]]:
-    """The metrics of plugins, if any run names one."""
-    if all(column.metric in NAMES for column in comparison.columns):
+def metrics_of_plugins(names: Iterable[str]) -> Mapping[str, type[Metric]]:
+    """The metrics of plugins, if any of these names is not of this package."""
+    if all(name in NAMES for name in names):
         return {}
     from gptasks.registry import Registry
 

@@ -51,6 +51,12 @@ class RunRecord:
     command: str
     """The command line that repeats the run."""
 
+    timing: Mapping[str, Any]
+    """How long its steps took, and on what."""
+
+    versions: Mapping[str, Any]
+    """The libraries it was made with."""
+
 
 @dataclass(frozen=True)
 class Broken:

@@ -85,10 +85,18 @@ def _record(folder: Path) -> RunRecord:
         truncation=results.get("truncation", {}),
         settings=flat(config),
         command=results.get("command", ""),
+        timing=results["timing"],
+        versions=results.get("versions", {}),
     )
 
 
-_MORE = {"kind": str, "select": str, "command": str, "truncation": {"test": {EVERY: float}}}
+_MORE = {
+    "kind": str,
+    "select": str,
+    "command": str,
+    "truncation": {"test": {EVERY: float}},
+    "versions": {EVERY: str},
+}
 """What is read of results.json here alone, and its shape."""
 
 

@@ -19,7 +19,7 @@ from gptasks.metrics import Score
 from gptasks.progress import counted
 from gptasks.registry import GROUPS
 
-IGNORED = ("run", "seed", "device", "bootstrap", "task.metrics")
+IGNORED = ("run", "seed", "device", "bootstrap", "task.metrics", "task.slice_by")
 """Keys that leave a run's model as it is."""
 
 IGNORED_GROUPS = ("tracking.", "task.data.")

@@ -144,18 +144,34 @@ class ECE(ProbabilityMetric):
         **given: Any,
     ) -> Measure:
         """predictions, references: n label names; scores: probabilities per example."""
-        matrix, numbers = probabilities(self.name, scores, labels)
-        predicted, expected, _ = class_indices(predictions, references, list(numbers))
-        confidence = matrix.max(axis=1)  # (n,)
-        top = _top_class(matrix, confidence, predicted)
-        edges = np.linspace(0, 1, BINS + 1)
-        bins = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, BINS - 1)
-        gaps = group_sums(bins, BINS, (top == expected) - confidence)
+        bins, confidence, is_right = confidences(
+            predictions, references, scores=scores, labels=labels, name=self.name
+        )
+        gaps = group_sums(bins, BINS, is_right - confidence)
         return lambda weights: np.abs(gaps(weights)).sum(axis=0) / weights.sum(axis=0)
 
     def settings(self, **given: Any) -> tuple[str, ...]:
         """The bins."""
         return (f"bins:{BINS}", "equal-width")
+
+
+def confidences(
+    predictions: Sequence[Any],
+    references: Sequence[Any],
+    *,
+    scores: Sequence[Any] | None,
+    labels: Sequence[str] | None,
+    name: str = ECE.name,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each of n examples the bin of its confidence, the confidence, whether the top class is
+    right: (n,) each. What a reliability diagram shows; arguments as in `ECE.prepare`."""
+    matrix, numbers = probabilities(name, scores, labels)
+    predicted, expected, _ = class_indices(predictions, references, list(numbers))
+    confidence = matrix.max(axis=1)
+    top = _top_class(matrix, confidence, predicted)
+    edges = np.linspace(0, 1, BINS + 1)
+    bins = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, BINS - 1)
+    return bins, confidence, top == expected
 
 
 def _area(scores: np.ndarray, is_member: np.ndarray) -> Measure:

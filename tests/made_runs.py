@@ -42,6 +42,8 @@ def made_run(
     rate: float = 0.001,
     sure: float = 0.9,
     rows: str = "the rows",
+    inputs: Sequence[Any] | None = None,
+    slices: Sequence[Mapping[str, Any]] | None = None,
     ids: Sequence[str] | None = None,
     baselines: Mapping[str, Given] | None = None,
     cut: int = 0,
@@ -114,10 +116,11 @@ def made_run(
         for n, (prediction, (_, meant)) in enumerate(zip(found, given, strict=True)):
             record = {
                 "id": ids[n] if ids else f"test.csv:{n + 2}",
-                "input": f"text {n}",
+                "input": inputs[n] if inputs else f"text {n}",
                 "prediction": prediction.value,
                 "reference": meant,
                 "scores": dict(prediction.scores),
+                **({"slices": slices[n]} if slices else {}),
             }
             file.write(json.dumps(record) + "\n")
     return folder
