@@ -189,8 +189,8 @@ def _said(task: Task, values: Sequence[Any]) -> set[str]:
 def write_predictions(
     path: Path, task: Task, rows: Sequence[Row], predictions: Sequence[Prediction]
 ) -> None:
-    """One JSON object a row: id, input, prediction, reference, scores, and details where there are
-    any; a score that is no number is null."""
+    """One JSON object a row: id, input, prediction, reference, scores, and slices and details where
+    there are any; a score that is no number is null."""
     path.parent.mkdir(exist_ok=True)
     temporary = path.with_suffix(".part")
     # Half a surrogate pair, which UTF-8 has no bytes for, becomes JSON's own escape of it.
@@ -205,12 +205,14 @@ def records(
 ) -> Iterator[dict[str, Any]]:
     """The rows of `predictions/<split>.jsonl`."""
     for row, prediction in zip(rows, predictions, strict=True):
+        slices = {name: row.get(name) for name in task.slice_by}
         yield {
             "id": row.id,
             "input": task.shown(row),
             "prediction": prediction.value,
             "reference": task.reference(row),
             "scores": dict(prediction.scores),
+            **({"slices": slices} if slices else {}),
             **({"details": dict(prediction.details)} if prediction.details else {}),
         }
 

@@ -162,6 +162,10 @@ class Task(ABC):
     max_lost: float = field(default=1.0, metadata={"minimum": 0.0, "maximum": 1.0})
     """Largest share of a split's tokens, in [0, 1], that cutting may take; more ends the run."""
 
+    slice_by: list[str] = field(default_factory=list)
+    """Columns that are kept beside each prediction, so that the page of runs can tell the scores of
+    each of their values, as of genres or sources."""
+
     labels: list[str] = field(default_factory=list)
     """The classes in order; left empty, they are read off the training rows, sorted."""
 

@@ -85,9 +85,22 @@ def load_splits(
         task.learn_labels(splits["train"].rows)
     if "train" in splits:  # by itself: what is wrong there may be all that is wrong elsewhere
         task.check_rows("train", splits["train"].rows)
+    _check_slices(task, splits)
     others = (split for name, split in splits.items() if name != "train")
     together(partial(task.check_rows, split.name, split.rows) for split in others)
     return splits
+
+
+def _check_slices(task: Task, splits: Mapping[str, Split]) -> None:
+    """Raise DataError unless some test row has each column of `task.slice_by`."""
+    rows = splits["test"].rows if "test" in splits else []
+    columns = dict.fromkeys(name for row in rows for name in row) if task.slice_by else {}
+    for column in task.slice_by if rows else ():
+        if column not in columns:
+            raise DataError(
+                f"task.slice_by: no test row has a column '{column}'{suggest(column, columns)} "
+                f"(there are: {listing(columns)})"
+            )
 
 
 def content_hash(rows: Iterable[Row]) -> str:
