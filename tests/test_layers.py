@@ -32,8 +32,8 @@ LEVELS: dict[str, int] = {
     ),
     **dict.fromkeys(["config", "evaluation", "export", "preview", "runs", "training"], 5),
     **dict.fromkeys(
-        ["", "__main__", "api", "arguments", "catalogue", "cli", "compare", "explain", "verbs",
-         "help", "preview_page", "proposal", "report", "scaffold", "testing"], 6,
+        ["", "__main__", "api", "arguments", "catalogue", "cli", "compare", "dashboard", "explain",
+         "help", "preview_page", "proposal", "report", "scaffold", "testing", "verbs"], 6,
     ),
 }  # fmt: skip
 """Module or package below `gptasks` to its level; "" is `gptasks` itself. docs/architecture.md
@@ -56,6 +56,7 @@ PLACES: dict[str, set[str]] = {
     "hydra": {"config"},
     "omegaconf": {"config"},
     "pluggy": {"hookspecs", "plugins", "plugin_checks"},
+    "plotly": {"dashboard"},
     "unearth": {"data"},
     "httpx2": {"data"},
     "pyarrow": {"data"},

@@ -90,6 +90,9 @@ def environment(folder: Path, *what: str) -> Installed:
     return Installed(folder)
 
 
+SHIPPED = (".py", ".yaml", ".typed", ".html", ".css", ".js")
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
@@ -126,7 +129,7 @@ def test_the_wheel_holds_every_module_and_configuration_and_no_test(wheel: Path)
         f"{target}/{file.relative_to(ROOT / name).as_posix()}"
         for name, target in TREES.items()
         for file in (ROOT / name).rglob("*")
-        if file.suffix in (".py", ".yaml", ".typed") and not file.name.startswith("test_")
+        if file.suffix in SHIPPED and not file.name.startswith("test_")
     }
 
 

@@ -13,6 +13,7 @@ VERBS = (
     "evaluate",
     "predict",
     "compare",
+    "dashboard",
     "export",
     "init",
     "data",
