@@ -72,6 +72,7 @@ def add_reading(parser: Parser, flag: str) -> None:
         "--format", metavar="FORMAT", help="csv, tsv, json, jsonl, parquet, txt, conll or documents"
     )
     group.add_argument("--columns", metavar="A,B,…", help="names, for a file without a header")
+    group.add_argument("--delimiter", metavar="SIGN", help="between the fields of a csv file")
     group.add_argument("--encoding", default="utf-8", help="of a text file; default: utf-8")
     group.add_argument(
         "--no-quoting", action="store_true", help='in csv and tsv, " is a sign like any other'
@@ -109,6 +110,7 @@ def data_options(options: argparse.Namespace, path: str) -> DataOptions:
         "test": path,
         "format": options.format,
         "columns": options.columns.split(",") if options.columns else None,
+        "delimiter": options.delimiter,
         "encoding": options.encoding,
         "quoting": not options.no_quoting,
     }
@@ -245,7 +247,7 @@ def _named_by_flags(text: str) -> str:
     text = re.sub(r",? or name all labels by task\.labels=\[…\]", "", text)
     text = text.replace("task.data.quoting=false", "--no-quoting")
     text = re.sub(
-        r"\btask\.(?:data\.)?(text|text_pair|label|format|columns|encoding)\b",
+        r"\btask\.(?:data\.)?(text|text_pair|label|format|columns|delimiter|encoding)\b",
         lambda found: "--" + found[1].replace("_", "-"),
         text,
     )

@@ -90,6 +90,10 @@ class DataOptions:
     columns: list[str] | None = None
     """Names of the columns of a csv or tsv file without a header line, or of a conll file."""
 
+    delimiter: str | None = None
+    """The sign between the fields of a csv or tsv file, such as ";"; null is the comma in csv, the
+    tab in tsv."""
+
     quoting: bool = True
     """Whether `"` groups a csv or tsv field; false takes quotation marks as plain text."""
 

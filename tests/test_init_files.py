@@ -47,12 +47,10 @@ def test_a_name_in_the_first_line_is_told_from_a_value() -> None:
     assert task["data"]["columns"] == ["column1", "column2"]
 
 
-def test_the_index_of_pandas_is_told_of() -> None:
-    (fault,) = gptasks("init", table("a.csv", opinions(), ["", "text", "label"])).faults
-    assert fault == (
-        "gptasks: the header line of a.csv has no name for column 1; give it one. (pandas leaves "
-        "its index without a name, unless a table is written by to_csv(index=False).)"
-    )
+def test_the_index_of_pandas_is_no_text_and_no_label() -> None:
+    task, _, _ = proposed(table("a.csv", opinions(), ["", "text", "label"]))
+    assert task["data"] == {"train": "a.csv"}
+    assert (task["text"], task["label"]) == ("text", "label")
 
 
 def test_a_delimiter_that_the_ending_does_not_tell() -> None:
@@ -63,11 +61,9 @@ def test_a_delimiter_that_the_ending_does_not_tell() -> None:
     assert (task["text"], task["label"]) == ("text", "label")
     lines = ["text;label", *(f"{text};{label}" for text, label in rows)]
     Path("semicolons.csv").write_text("\n".join(lines), encoding="utf-8")
-    (fault,) = gptasks("init", "semicolons.csv").faults
-    assert fault == (
-        "gptasks: semicolons.csv seems to be parted by ';', which is not read; write it with "
-        "commas, or with tabs as .tsv."
-    )
+    task, _, _ = proposed("semicolons.csv")
+    assert task["data"] == {"train": "semicolons.csv", "delimiter": ";"}
+    assert (task["text"], task["label"]) == ("text", "label")
 
 
 def test_an_encoding_is_asked_for_and_taken() -> None:

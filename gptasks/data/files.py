@@ -133,11 +133,23 @@ def _header(path: File, options: DataOptions, records: Iterator[_Record]) -> lis
         return []
     if header.fault:
         raise DataError(f"{path}, line {header.first}: {header.fault}; {_PLAIN_QUOTES}.")
+    _hint_at_delimiter(path, options, header.fields)
+    # The index that pandas writes has no name, and neither have the empty columns of spreadsheets.
     return _checked_names(
-        [name.strip() for name in header.fields],
+        [name.strip() or f"column{n}" for n, name in enumerate(header.fields, start=1)],
         f"the header line of {path}",
         "if it has no header line, name the columns: task.data.columns=[text,label]",
     )
+
+
+def _hint_at_delimiter(path: File, options: DataOptions, fields: Sequence[str]) -> None:
+    """Warn of a header in one piece that another sign would part."""
+    signs = [sign for sign in ";|\t," if len(fields) == 1 and sign in fields[0]]
+    if signs and options.delimiter is None:
+        logger.warning(
+            "%s has one column, %r; if %r parts its fields, set task.data.delimiter",
+            *(path, fields[0], signs[0]),
+        )
 
 
 def _given_names(names: Sequence[str]) -> list[str]:
@@ -161,10 +173,9 @@ def _records(path: File, lines: Iterator[str], options: DataOptions) -> Iterator
     """
     # The limit belongs to the whole process, not to a reader; a long text is no fault.
     csv.field_size_limit(max(csv.field_size_limit(), 1 << 30))
-    delimiter = _DELIMITERS[format_of(path, options)]
     reader = csv.reader(
         lines,
-        delimiter=delimiter,
+        delimiter=_delimiter(path, options),
         quoting=csv.QUOTE_MINIMAL if options.quoting else csv.QUOTE_NONE,
         strict=True,
     )
@@ -182,6 +193,18 @@ def _records(path: File, lines: Iterator[str], options: DataOptions) -> Iterator
             continue
         if fields:
             yield _Record(first, reader.line_num, fields)
+
+
+def _delimiter(path: File, options: DataOptions) -> str:
+    told = options.delimiter
+    if told is None:
+        return _DELIMITERS[format_of(path, options)]
+    told = {"\\t": "\t"}.get(told, told)  # as one types it
+    if len(told) != 1 or told in '"\r\n' or (told.isspace() and told != "\t"):
+        raise ConfigError(
+            f"task.data.delimiter must be one sign such as ';' or '|', or a tab; got {told!r}"
+        )
+    return told
 
 
 # -- the other formats --------------------------------------------------------------------

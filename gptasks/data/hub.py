@@ -120,7 +120,7 @@ def _check(data: DataOptions) -> None:
             " stanfordnlp/imdb, or a folder of data files."
         )
     usual = {field.name: field.default for field in fields(DataOptions)}
-    for key in ("format", "columns", "quoting", "encoding"):
+    for key in ("format", "columns", "delimiter", "quoting", "encoding"):
         if getattr(data, key) != usual[key]:
             raise ConfigError(
                 f"task.data.{key} says how a file is read, and has no meaning with"

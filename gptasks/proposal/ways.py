@@ -103,9 +103,8 @@ def _ways(path: Path, usual: DataOptions) -> Iterator[DataOptions]:
     if kind == "txt" and _is_tagged(path, usual):
         yield replace(usual, format="conll")
     elif kind in _DELIMITERS:
-        parted = _parted_by(path, usual, kind)
-        usual = usual if parted == kind else replace(usual, format=parted)
-        usual = replace(usual, columns=_columns(path, usual, parted))
+        usual = _parted(path, usual, kind)
+        usual = replace(usual, columns=_columns(path, usual))
         yield usual
         yield replace(usual, quoting=False)
     else:
@@ -114,33 +113,26 @@ def _ways(path: Path, usual: DataOptions) -> Iterator[DataOptions]:
             yield replace(usual, format="jsonl")
 
 
-def _parted_by(path: Path, options: DataOptions, kind: str) -> str:
-    """The format whose delimiter parts the fields, `kind` unless another is in every line.
-
-    Raises DataError for a delimiter that is not read.
-    """
+def _parted(path: Path, options: DataOptions, kind: str) -> DataOptions:
+    """The options with the format, or the delimiter, that parts the fields of every line."""
     with opened_text(path, options, newline="") as lines:
         first = list(itertools.islice(lines, 5))
     if not first or _DELIMITERS[kind] in first[0]:
-        return kind
+        return options
     other = "tsv" if kind == "csv" else "csv"
     for name, sign in ((other, _DELIMITERS[other]), ("", ";"), ("", "|")):
         counts = {line.count(sign) for line in first}
         if len(counts) == 1 and counts != {0}:
-            if not name:
-                raise DataError(
-                    f"{path} seems to be parted by '{sign}', which is not read; write it with "
-                    "commas, or with tabs as .tsv."
-                )
-            return name
-    return kind
+            return replace(options, format=name) if name else replace(options, delimiter=sign)
+    return options
 
 
-def _columns(path: Path, options: DataOptions, kind: str) -> list[str] | None:
+def _columns(path: Path, options: DataOptions) -> list[str] | None:
     """Names for the columns of a table whose first line is a row; None where it names them."""
     with opened_text(path, options, newline="") as lines:
         csv.field_size_limit(max(csv.field_size_limit(), 1 << 30))  # as gptasks.data.files has it
-        head = next(csv.reader(lines, delimiter=_DELIMITERS[kind]), [])
+        sign = options.delimiter or _DELIMITERS[format_of(path, options)]
+        head = next(csv.reader(lines, delimiter=sign), [])
     numbered = [f"column{number}" for number in range(1, len(head) + 1)]
     with heard():
         records = read_file(path, replace(options, columns=numbered), origin=path.name)
@@ -150,15 +142,7 @@ def _columns(path: Path, options: DataOptions, kind: str) -> list[str] | None:
         value and (not _is_name(value) or any(row[name].strip() == value for row in rows))
         for value, name in told
     )
-    if is_row:
-        return numbered
-    nameless = [number for number, (value, _) in enumerate(told, start=1) if not value]
-    if nameless and len(nameless) < len(told):
-        raise DataError(
-            f"the header line of {path} has no name for column {nameless[0]}; give it one. (pandas "
-            "leaves its index without a name, unless a table is written by to_csv(index=False).)"
-        )
-    return None
+    return numbered if is_row else None
 
 
 def _is_name(text: str) -> bool:

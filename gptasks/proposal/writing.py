@@ -35,7 +35,7 @@ def values_of(proposal: Proposal, look: Look, name: str, folder: Path) -> dict[s
     for split, found in proposal.files.items():
         paths = [Path(os.path.relpath(path, folder)).as_posix() for path in found]
         data[split] = paths[0] if len(paths) == 1 else paths
-    for key in ("format", "columns", "quoting", "encoding"):
+    for key in ("format", "columns", "delimiter", "quoting", "encoding"):
         value = getattr(look.options, key)
         if value != getattr(DataOptions(), key):
             data[key] = value

@@ -132,6 +132,31 @@ def test_a_quoted_field_may_hold_line_breaks_and_the_id_is_its_first_line(tmp_pa
     ]
 
 
+def test_another_delimiter_is_told(tmp_path: Path):
+    path = write(tmp_path / "a.csv", 'text;label\n"one; two, three";1\n')
+    assert seen(path, delimiter=";") == [("a.csv:2", {"text": "one; two, three", "label": "1"})]
+    tabs = write(tmp_path / "b.csv", "text\tlabel\none, two\t1\n")
+    assert seen(tabs, delimiter="\\t") == [("b.csv:2", {"text": "one, two", "label": "1"})]
+
+
+@pytest.mark.parametrize("sign", ["", ";;", '"', "\n", " "])
+def test_a_delimiter_is_one_sign(tmp_path: Path, sign: str):
+    path = write(tmp_path / "a.csv", "text;label\nfine;1\n")
+    with pytest.raises(ConfigError) as caught:
+        seen(path, delimiter=sign)
+    assert str(caught.value) == (
+        f"task.data.delimiter must be one sign such as ';' or '|', or a tab; got {sign!r}"
+    )
+
+
+def test_a_header_in_one_piece_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    path = write(tmp_path / "a.csv", "text;label\nfine;1\n")
+    seen(path)
+    assert caplog.messages == [
+        f"{path} has one column, 'text;label'; if ';' parts its fields, set task.data.delimiter"
+    ]
+
+
 def test_quotation_marks_are_plain_text_with_quoting_off(tmp_path: Path):
     path = write(tmp_path / "a.tsv", 'text\tlabel\n"Never" again\t0\n"open\t1\n')
     assert seen(path, quoting=False) == [
@@ -195,14 +220,19 @@ def test_columns_name_the_fields_of_a_file_without_header(tmp_path: Path):
     ]
 
 
-def test_headers_without_or_with_equal_names_are_errors(tmp_path: Path):
+def test_a_column_without_a_name_is_called_by_its_number(tmp_path: Path):
+    path = write(tmp_path / "b.csv", ",text,\n0,good,1\n")
+    assert seen(path) == [("b.csv:2", {"column1": "0", "text": "good", "column3": "1"})]
+    with pytest.raises(DataError, match=r"task\.data\.columns has no name for column 1; give each"):
+        read(path, columns=["", "a", "b"])
+
+
+def test_headers_with_equal_names_are_errors(tmp_path: Path):
     twice = write(tmp_path / "a.csv", "good, good\nbad,0\n")
     with pytest.raises(
         DataError, match=r"a\.csv has the name 'good' twice; .*columns=\[text,label"
     ):
         read(twice)
-    with pytest.raises(DataError, match=r"header line of .*b\.csv has no name for column 2; if it"):
-        read(write(tmp_path / "b.csv", "text,\ngood,1\n"))
     with pytest.raises(DataError, match=r"task\.data\.columns has the name 'a' twice; give each"):
         read(twice, columns=["a", "a"])
 
