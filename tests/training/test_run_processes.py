@@ -33,6 +33,7 @@ from gptasks.tasks.sequence_classification import SequenceClassification
 from gptasks.training.checkpoint import Checkpoints
 
 LONG = {LONG!r}
+cli.PATIENCE = 0.1  # nothing ends the others here when one has a fault
 usual = sys.argv[1:]
 learn = SequenceClassification.loss
 
