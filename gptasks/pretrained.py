@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from gptasks.cache import build
 from gptasks.errors import BackboneError, GptasksError, listing, suggest
+from gptasks.hub import reachable
 
 if TYPE_CHECKING:
     import torch
@@ -114,7 +115,9 @@ def locate(options: BackboneOptions, name: str) -> tuple[str, str]:
     if options.source == "hub":
         if not options.hub:
             raise BackboneError(f"backbone {name!r} has source=hub but no id; set backbone.hub=…")
-        return options.hub, options.hub + (f"@{options.revision}" if options.revision else "")
+        with _explained(f"backbone {options.hub}", options.hub, options, name):
+            place = reachable(options.hub, options.revision)
+        return place, options.hub + (f"@{options.revision}" if options.revision else "")
     if not options.path:
         raise BackboneError(f"backbone {name!r} has source=folder but no path; set backbone.path=…")
     try:

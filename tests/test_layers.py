@@ -23,7 +23,7 @@ LEVELS: dict[str, int] = {
     ),
     **dict.fromkeys(
         ["tokenizer", "backbone", "generation", "model", "pretrained", "saved_model", "strategies",
-         "data", "metrics", "tracking"], 2,
+         "data", "hub", "metrics", "tracking"], 2,
     ),
     **dict.fromkeys(["tasks", "task_faults"], 3),
     **dict.fromkeys(
@@ -61,7 +61,7 @@ PLACES: dict[str, set[str]] = {
     "httpx2": {"data"},
     "pyarrow": {"data"},
     "charset_normalizer": {"data"},
-    "huggingface_hub": {"config", "pretrained", "training", "data"},
+    "huggingface_hub": {"config", "hub", "pretrained", "training", "data"},
 }
 """The only modules or packages that may import a library."""
 

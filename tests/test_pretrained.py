@@ -286,7 +286,12 @@ def test_a_tokenizer_of_another_model_is_refused(folder: Path):
     ],
 )
 def test_a_repository_of_the_hub_opens_from_its_cache(
-    choice: str, repository: str, shape: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    choice: str,
+    repository: str,
+    shape: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ):
     """A small model of the architecture stands where the hub's cache would hold the real one."""
     revision = choice.partition("@")[2] or "main"
@@ -308,6 +313,14 @@ def test_a_repository_of_the_hub_opens_from_its_cache(
     for row, text in enumerate(texts):
         alone = decode(found.model, batch_of(found, [text]))[0]
         assert furthest(ours[row, : len(alone)], alone) < 1e-5
+    # Where the hub is to be asked and can't be, the cache does as well, at once.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    with caplog.at_level("INFO"):
+        again = load_backbone(options, choice, dtype=torch.float32, device=CPU)
+    assert again.layers == found.layers
+    assert f"{repository} is the cache's copy: the hub can't be reached ([Errno" in caplog.text
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(
         BackboneError, match=rf"^backbone '{repository}@v9' is neither cached nor to be had"
     ):
@@ -345,7 +358,9 @@ def test_failing_to_connect_prints_one_line_only(tmp_path: Path):
     )
     assert done.returncode == 2, done.stderr
     (fault,) = [line for line in done.stderr.splitlines() if not line.endswith(" rows")]
-    assert fault.startswith("gptasks: backbone 'some/model' is neither cached nor to be had")
+    assert fault.startswith(
+        "gptasks: backbone 'some/model' is neither cached nor to be had from the hub ([Errno"
+    )
 
 
 # -- GGUF ---------------------------------------------------------------------------------
