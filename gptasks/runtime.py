@@ -15,7 +15,10 @@ from gptasks.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-REPORTED = ("gptasks", "torch", "transformers", "peft", "accelerate", "scikit-learn", "evaluate")
+REPORTED = (
+    "gptasks", "torch", "transformers", "peft", "accelerate", "scikit-learn", "evaluate", "numpy",
+    "scipy",
+)  # fmt: skip
 """Distributions whose versions stand in results.json."""
 
 
@@ -101,6 +104,22 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:  # gptasks run from a plain folder
             found[name] = "not installed"
     return found
+
+
+def processor(device: torch.device) -> str:
+    """The name of what computes, as its maker gives it, such as "NVIDIA H100 80GB HBM3"."""
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    with (
+        contextlib.suppress(OSError),
+        open("/proc/cpuinfo", encoding="utf-8", errors="replace") as info,
+    ):
+        for line in info:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def peak_memory() -> int:

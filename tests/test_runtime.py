@@ -20,6 +20,7 @@ from gptasks.runtime import (
     forward_tokens,
     has_native_bf16,
     peak_memory,
+    processor,
     runtime,
     seed_everything,
     versions,
@@ -118,6 +119,15 @@ def test_versions_name_every_library_a_result_depends_on():
 def test_a_library_that_is_not_installed_is_said_to_be_absent(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(gptasks.runtime, "REPORTED", ("no-such-library",))
     assert versions()["no-such-library"] == "not installed"
+
+
+def test_a_processor_has_a_name(monkeypatch: pytest.MonkeyPatch):
+    found = processor(CPU)
+    assert found
+    assert found == found.strip()
+    assert ":" not in found
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU {device.index}")
+    assert processor(torch.device("cuda:1")) == "GPU 1"
 
 
 def test_peak_memory_is_in_bytes():

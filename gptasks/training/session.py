@@ -327,6 +327,9 @@ class _Session:
         baselines: Mapping[str, Mapping[str, Score]],
     ) -> None:
         """Write predictions, then results, which make the run a finished one; tell the tracker."""
+        import torch
+
+        from gptasks.runtime import processor
         from gptasks.saved_model import digests
 
         assert self.tracker is not None
@@ -343,6 +346,8 @@ class _Session:
             "seconds": {step: round(seconds, 2) for step, seconds in self.seconds.items()},
             "total_seconds": round(time.monotonic() - self.started, 2),
             "device": machine.device.type,
+            "processor": processor(machine.device),
+            "threads": torch.get_num_threads(),
             "precision": machine.precision,
             "processes": self.processes.count,
         }

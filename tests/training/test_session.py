@@ -2,6 +2,7 @@ import csv
 from pathlib import Path
 
 import pytest
+import torch
 from small_runs import (
     points,
     predictions_of,
@@ -13,6 +14,7 @@ from small_runs import (
 
 from gptasks import cli
 from gptasks.errors import GptasksError
+from gptasks.runtime import processor
 
 METRICS = ["accuracy", "f1_macro", "f1_weighted", "matthews", "auroc", "log_loss", "ece"]
 FILES = {"config.yaml", "results.json", "predictions", "model"}
@@ -98,6 +100,8 @@ def test_results_hold_what_the_reference_promises(finished):
     assert results["truncation"]["train"]["rows_cut"] == 0
     assert results["timing"]["device"] == "cpu"
     assert results["timing"]["total_seconds"] > 0
+    assert results["timing"]["threads"] == torch.get_num_threads()
+    assert results["timing"]["processor"] == processor(torch.device("cpu"))
     assert {"python", "gptasks", "torch", "transformers"} <= set(results["versions"])
     assert results["command"].startswith("python -m gptasks task=sequence_classification ")
     assert results["command"].endswith(" run=run")
