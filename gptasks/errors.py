@@ -68,7 +68,7 @@ class TrainingError(GptasksError):
 
 
 class CheckError(GptasksError):
-    """A plugin does not keep the contract; what it fails at has been told."""
+    """What was checked is not as it should be: a plugin, or a run."""
 
     exit_code = 1
 

@@ -133,6 +133,31 @@ def check_digests(folder: Path, stored: Mapping[str, str]) -> None:
             raise RunError(f"{folder / name} {fault}; {ADVICE}")
 
 
+def misnamed(folder: Path, task: Task) -> str | None:
+    """What the config.json of a saved model says otherwise than `task`, such as its labels; ""
+    where all is as the task says, None where it has nothing to say of a task.
+
+    Raises RunError where it can't be read.
+    """
+    from transformers import PretrainedConfig
+
+    layout = task.layout() if is_plain(folder) else None
+    if layout is None or not layout.config:
+        return None
+    try:
+        config = PretrainedConfig.from_json_file(folder / "config.json")
+    except Exception as error:  # whatever transformers makes of a broken one
+        raise RunError(f"{folder / 'config.json'} can't be read: {first_line(error)}.") from error
+    return _misnamed(config, layout)
+
+
+def _misnamed(config: PretrainedConfig, layout: Layout | None) -> str:
+    for key, value in layout.config.items() if layout else ():
+        if getattr(config, key, None) != value:
+            return f"{key}={getattr(config, key, None)}, where this run has {value}"
+    return ""
+
+
 def load_model(
     folder: Path, task: Task, runtime: Runtime, *, trust_remote_code: bool = False
 ) -> Model:
@@ -178,12 +203,8 @@ def load_model(
         fault = first_line(error).rstrip(" .:")
         raise RunError(f"the model in {folder} can't be opened: {fault}; {ADVICE}") from error
     check_loaded(report, f"the model in {folder}", RunError)
-    for key, value in layout.config.items() if layout else ():
-        if getattr(hf.config, key, None) != value:
-            raise RunError(
-                f"{folder}/config.json says {key}={getattr(hf.config, key, None)}, where this run "
-                f"has {value}; {ADVICE}"
-            )
+    if fault := _misnamed(hf.config, layout):
+        raise RunError(f"{folder}/config.json says {fault}; {ADVICE}")
     limit = tokenizer.model_max_length
     if not isinstance(limit, int) or limit < 1:  # transformers takes anything
         raise RunError(f"{folder}/tokenizer_config.json: model_max_length is {limit!r}; {ADVICE}")

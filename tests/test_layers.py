@@ -32,8 +32,9 @@ LEVELS: dict[str, int] = {
     ),
     **dict.fromkeys(["config", "evaluation", "export", "preview", "runs", "training"], 5),
     **dict.fromkeys(
-        ["", "__main__", "api", "arguments", "catalogue", "cli", "compare", "dashboard", "explain",
-         "help", "preview_page", "proposal", "report", "scaffold", "testing", "verbs"], 6,
+        ["", "__main__", "api", "arguments", "catalogue", "cli", "compare", "dashboard",
+         "explain", "help", "preview_page", "proposal", "report", "scaffold", "testing", "verbs",
+         "verification"], 6,
     ),
 }  # fmt: skip
 """Module or package below `gptasks` to its level; "" is `gptasks` itself. docs/architecture.md

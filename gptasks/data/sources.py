@@ -176,6 +176,15 @@ def named(data: DataOptions, quote: str = "") -> str:
     return f"{'files' if len(files) > 1 else 'file'} {shown}" if files else ""
 
 
+def starts_here(data: DataOptions) -> bool:
+    """Whether files of it are named by paths that start from the current folder."""
+    return data.source == "files" and any(
+        not os.path.isabs(os.path.join(data.directory or "", os.path.expanduser(name)))
+        for split in SPLITS
+        for _, name in _entries(split, getattr(data, split))
+    )
+
+
 def _file_names(given: Any) -> Iterator[str]:
     """The names of the files, without the folders they lie in."""
     if isinstance(given, str):

@@ -14,6 +14,7 @@ VERBS = (
     "predict",
     "compare",
     "dashboard",
+    "verify",
     "export",
     "init",
     "data",

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gptasks.data.source import DataSource
-from gptasks.data.sources import SOURCES, files_of
+from gptasks.data.sources import SOURCES, files_of, starts_here
 from gptasks.errors import ConfigError, DataError
 from gptasks.task import DataOptions
 
@@ -336,3 +336,18 @@ def test_a_member_that_two_patterns_fit_is_named_twice(letters: DataOptions):
     letters.train = ["texts/a/*", "texts/*/2.txt"]
     with pytest.raises(ConfigError, match=r"train names texts/a/2\.txt twice; name each file once"):
         files_of(letters)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (DataOptions(train="a.csv", test="/data/b.csv"), True),
+        (DataOptions(train="/data/a.csv", test=["/data/b.csv", "~/c.csv"]), False),
+        (DataOptions(train={"good": "a.txt"}, directory="/data"), False),
+        (DataOptions(train={"good": "a.txt"}, directory="data"), True),
+        (DataOptions(source="hub", dataset="a/b", train="train"), False),
+        (DataOptions(), False),
+    ],
+)
+def test_whether_paths_start_from_the_current_folder(data: DataOptions, expected: bool) -> None:
+    assert starts_here(data) is expected

@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 import gptasks as api
 from gptasks.errors import ConfigError
 from gptasks.training.session import train
+from gptasks.verification import Verifier
 
 NAMES, PLACES = ("Ada", "Ben", "Cleo", "Dan"), ("Rome", "Oslo", "Lima", "Kyiv")
 USUAL = (
@@ -60,6 +61,13 @@ def test_results_hold_scores_baselines_counts_and_no_labels(folder: Path):
     assert results["labels"] == []
     assert results["select"] == "loss"
     assert results["truncation"]["train"]["targets"] > 40 * 3
+
+
+def test_the_run_is_what_it_says(folder: Path):
+    checks = {check.name: (check.state, check.text) for check in Verifier().checks(folder)}
+    assert {state for state, _ in checks.values()} == {"ok"}
+    assert checks["labels"][1] == "this task has none"
+    assert checks["tally"][1].startswith("validation empty ")
 
 
 def test_validation_is_by_loss_and_by_writing_for_a_few(folder: Path, data: Path):

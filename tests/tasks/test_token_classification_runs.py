@@ -32,6 +32,7 @@ from gptasks.data.batching import collate
 from gptasks.runtime import runtime
 from gptasks.saved_model import load_model
 from gptasks.training.session import train
+from gptasks.verification import Verifier
 
 ATTENTION = ("two-way", "causal")
 TEXTS = [
@@ -90,6 +91,13 @@ def test_a_flag_for_a_column_that_this_kind_has_not_is_told(trained: Callable[..
     assert (done.code, done.out) == (2, "")
     fault = "a task of kind 'token_classification' has no --text-pair=…"
     assert done.err == f"gptasks: {fault}\n"
+
+
+def test_a_run_is_what_it_says(trained: Callable[..., Path]):
+    checks = {check.name: (check.state, check.text) for check in Verifier().checks(trained())}
+    assert {state for state, _ in checks.values()} == {"ok"}
+    assert checks["labels"][1] == ("O, B-LOC, I-LOC, B-PER, I-PER: those of the data and model/")
+    assert checks["tally"][1].startswith("validation repaired_tags ")
 
 
 def batch(folder: Path, texts: list[str]) -> dict[str, Any]:
