@@ -23,6 +23,9 @@ PATIENCE = 10.0
 """Seconds that a silent process with a fault waits: torchrun ends the others when one ends, and the
 one that speaks may not have spoken yet. It ends this one, too."""
 
+GO_ON = ("train", "reproduce")
+"""Verbs that go on where they were stopped when the same command is given once more."""
+
 logger = logging.getLogger("gptasks")
 
 
@@ -49,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return int(error.code or 0)
         except KeyboardInterrupt as stop:
             again = f"; to go on: {_again(arguments)}"
-            _say(f"stopped {stop}".rstrip() + (again if verb == "train" else "."))
+            _say(f"stopped {stop}".rstrip() + (again if verb in GO_ON else "."))
             return 128 + getattr(stop, "number", signal.SIGINT)
         except BrokenPipeError:  # the reader of our output left, as `| head` does
             _drop_stdout()

@@ -26,6 +26,7 @@ gptasks fine-tunes one GPT for many tasks.
   gptasks compare RUN … --html report.html   the same as a page: curves, errors, texts
   gptasks dashboard [FOLDER …]               that page, following runs as they go on
   gptasks verify RUN …                       whether runs are what they say
+  gptasks reproduce RUN [--run DIR]          the same run once more, compared bit for bit
   gptasks export RUN DIR [--adapter]         the model by itself, to be given away
   gptasks data task=NAME [--row N]           what the model will see of the data
   gptasks config task=NAME key=value         the whole configuration, ready to be a file

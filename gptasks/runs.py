@@ -113,6 +113,14 @@ class RunFolder:
             raise
         return True
 
+    def suits(self, config: Mapping[str, Any]) -> bool:
+        """Whether the folder is free, or holds a run of this configuration."""
+        try:
+            self._check(config)
+        except RunError:
+            return False
+        return True
+
     def release(self) -> None:
         """Let other processes in."""
         self._lock.release()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,6 +132,27 @@ def check_digests(folder: Path, stored: Mapping[str, str]) -> None:
         if found.get(name) != digest:
             fault = "is missing" if name not in found else "is not as the run wrote it"
             raise RunError(f"{folder / name} {fault}; {ADVICE}")
+
+
+def largest_difference(one: Path, other: Path) -> float:
+    """How far weights of the same name and shape lie apart in the safetensors of two folders;
+    endless where a file of them can't be read."""
+    from safetensors import SafetensorError, safe_open
+
+    most = 0.0
+    for path in sorted(one.glob("*.safetensors")):
+        twin = other / path.name
+        if not twin.is_file():
+            continue
+        try:
+            with safe_open(path, framework="pt") as there, safe_open(twin, framework="pt") as here:
+                for name in set(there.keys()) & set(here.keys()):
+                    a, b = (held.get_tensor(name).double() for held in (there, here))
+                    if a.shape == b.shape and a.numel():
+                        most = max(most, float((a - b).abs().max()))
+        except (OSError, SafetensorError):
+            return math.inf
+    return most
 
 
 def misnamed(folder: Path, task: Task) -> str | None:

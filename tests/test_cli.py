@@ -84,8 +84,9 @@ def test_the_version_is_shown(argv: list[str]) -> None:
     ("argv", "fault"),
     [
         (["prdict", "RUN"], "no verb 'prdict'; did you mean 'predict'? There are train, evaluate, "
-         "predict, compare, dashboard, verify, export, init, data, config, explain, tasks, "
-         "plugins, cache, help, version; to train, give overrides: gptasks task=sentiment."),
+         "predict, compare, dashboard, verify, reproduce, export, init, data, config, explain, "
+         "tasks, plugins, cache, help, version; to train, give overrides: gptasks "
+         "task=sentiment."),
         (["sentiment"], "no verb 'sentiment'. There are *"),
         (["--verson"], "there is no flag '--verson'; did you mean '--version'?"),
         (["-x"], "there is no flag '-x'; see gptasks --help"),

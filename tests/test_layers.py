@@ -33,8 +33,8 @@ LEVELS: dict[str, int] = {
     **dict.fromkeys(["config", "evaluation", "export", "preview", "runs", "training"], 5),
     **dict.fromkeys(
         ["", "__main__", "api", "arguments", "catalogue", "cli", "compare", "dashboard",
-         "explain", "help", "preview_page", "proposal", "report", "scaffold", "testing", "verbs",
-         "verification"], 6,
+         "explain", "help", "preview_page", "proposal", "report", "reproduction", "scaffold",
+         "testing", "verbs", "verification"], 6,
     ),
 }  # fmt: skip
 """Module or package below `gptasks` to its level; "" is `gptasks` itself. docs/architecture.md

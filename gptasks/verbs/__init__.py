@@ -15,6 +15,7 @@ VERBS = (
     "compare",
     "dashboard",
     "verify",
+    "reproduce",
     "export",
     "init",
     "data",
