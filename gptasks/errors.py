@@ -68,7 +68,7 @@ class TrainingError(GptasksError):
 
 
 class CheckError(GptasksError):
-    """What was checked is not as it should be: a plugin, or a run."""
+    """What was checked is not as it should be: a plugin, a run, or a score beside an older one."""
 
     exit_code = 1
 

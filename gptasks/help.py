@@ -25,6 +25,7 @@ gptasks fine-tunes one GPT for many tasks.
   gptasks compare RUN … [--by KEY,…]         scores of runs beside each other, tested
   gptasks compare RUN … --html report.html   the same as a page: curves, errors, texts
   gptasks dashboard [FOLDER …]               that page, following runs as they go on
+  gptasks gate NEW --baseline OLD            whether a run is significantly worse, for CI
   gptasks verify RUN …                       whether runs are what they say
   gptasks reproduce RUN [--run DIR]          the same run once more, compared bit for bit
   gptasks export RUN DIR [--adapter]         the model by itself, to be given away

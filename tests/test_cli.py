@@ -38,7 +38,7 @@ def test_light_verbs_import_nothing_heavy() -> None:
         " ['tasks', '--json'], ['data', '--help'],"
         " ['--help', 'task=sentiment'], ['--help', 'strategy=lora'], ['cache', 'list'],"
         " ['predict', '--help'], ['evaluate', '--help'],"
-        " ['verify', '--help'],"
+        " ['gate', '--help'], ['verify', '--help'],"
         " ['export', '--help'], ['nonsense'], ['seed=x']):\n"
         f"    main(argv); found = set({HEAVY}) & set(sys.modules)\n"
         "    assert not found, (argv, found)\n"
@@ -84,8 +84,8 @@ def test_the_version_is_shown(argv: list[str]) -> None:
     ("argv", "fault"),
     [
         (["prdict", "RUN"], "no verb 'prdict'; did you mean 'predict'? There are train, evaluate, "
-         "predict, compare, dashboard, verify, reproduce, export, init, data, config, explain, "
-         "tasks, plugins, cache, help, version; to train, give overrides: gptasks "
+         "predict, compare, dashboard, gate, verify, reproduce, export, init, data, config, "
+         "explain, tasks, plugins, cache, help, version; to train, give overrides: gptasks "
          "task=sentiment."),
         (["sentiment"], "no verb 'sentiment'. There are *"),
         (["--verson"], "there is no flag '--verson'; did you mean '--version'?"),

@@ -14,6 +14,7 @@ VERBS = (
     "predict",
     "compare",
     "dashboard",
+    "gate",
     "verify",
     "reproduce",
     "export",
