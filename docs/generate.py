@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))  # a clone that was never installed has its docume
 
 from gptasks.config.run import primary_config  # noqa: E402
 from gptasks.fields import Option, fields_of  # noqa: E402
-from gptasks.options import RunOptions  # noqa: E402
+from gptasks.options import RunOptions, SweepOptions  # noqa: E402
 from gptasks.registry import GROUPS, Choice, Registry  # noqa: E402
 
 HEAD = """\
@@ -44,6 +44,11 @@ python -m gptasks task=sentiment strategy=head limit=500 seed=1
   `conf/config.yaml`.
 - `--cfg job` prints the whole configuration instead of training. `gptasks --help GROUP=NAME` shows
   the keys and values of one choice, also of a plugin that this page does not know.
+"""
+
+SEVERAL = """\
+Part of no run's configuration, and so of no file and no run folder: each run has its own `seed`.
+[cli.md](cli.md#several-runs) has the rest about several runs.
 """
 
 INTRO = {
@@ -90,6 +95,7 @@ def page() -> str:
     registry = Registry()
     _, usual = primary_config()
     parts = [HEAD, "## The run\n", table(RunOptions, "")]
+    parts += ["## Several runs\n", SEVERAL, table(SweepOptions, "")]
     for group in GROUPS:
         every = [registry.choice(group, name) for name in registry.names(group)]
         choices = [choice for choice in every if is_ours(choice)]

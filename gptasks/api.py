@@ -21,6 +21,7 @@ from gptasks.plugins import missing
 from gptasks.registry import Registry
 from gptasks.room import Room
 from gptasks.runs import CONFIG, RunFolder, read_config, read_results
+from gptasks.selection import selected
 from gptasks.task import DataOptions, Prediction, Row, Task
 
 if TYPE_CHECKING:
@@ -91,6 +92,12 @@ class Run:
             split: {name: Score.from_json(score) for name, score in scores.items()}
             for split, scores in stored.items()
         }
+
+    @property
+    def selected(self) -> Score | None:
+        """The score on validation that chose the model (`task.select`), and what a search over
+        configurations may optimise, in the direction it says; None where the run kept none."""
+        return selected(self.results)
 
     @cached_property
     def config(self) -> RunConfig:

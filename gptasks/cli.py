@@ -173,6 +173,8 @@ def _drop_stdout() -> None:
 class _Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         message = record.getMessage()
+        if record.levelno >= logging.ERROR:  # a fault that does not end the command
+            return _plain(f"gptasks: {message}")
         if record.levelno >= logging.WARNING:
             message = f"{record.levelname.lower()}: {message}"
         return message

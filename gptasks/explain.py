@@ -12,7 +12,7 @@ from gptasks.config import RunConfig, primary_config, traced
 from gptasks.config.origins import Origins, shown
 from gptasks.errors import ConfigError, listing, suggest
 from gptasks.fields import Option, fields_of, limit_words, type_at
-from gptasks.options import RunOptions
+from gptasks.options import RunOptions, SweepOptions
 from gptasks.registry import GROUPS, Registry
 from gptasks.yamlfile import place
 
@@ -74,6 +74,8 @@ def explain(key: str, overrides: Sequence[str], file: str | None = None) -> list
     config, origins = traced(given, registry, file)  # all that is wrong with them is told first
     if key in GROUPS:
         return [_of_group(key, registry, config, origins, has_value=has_task or key != "task")]
+    if type_at(SweepOptions, key) is not None:
+        return [_of_class("", SweepOptions, key, registry)]
     every = _every(registry)
     key = _meant(key, every)
     group = key.partition(".")[0]
@@ -137,6 +139,8 @@ def _of_class(group: str, kind: type, rest: str, registry: Registry) -> Explaine
     option = next(option for option in fields_of(kind) if option.key == rest)
     if group in ("task", "strategy", "tracking"):
         of = f"a key of {group} {getattr(kind, 'name', kind.__name__)}"
+    elif kind is SweepOptions:
+        of = "a key of the command line, and of no configuration"
     else:
         of = f"a key of the {group}" if group else "a key of every run"
     return Explained(
@@ -185,6 +189,7 @@ def _limits(option: Option) -> str:
 def _every(registry: Registry) -> dict[str, str]:
     """Every key that there is, with what it is one of."""
     every: dict[str, str] = {option.key: "every run" for option in fields_of(RunOptions)}
+    every |= {option.key: "the command line" for option in fields_of(SweepOptions)}
     for group in GROUPS:
         for name in registry.names(group):
             choice = registry.find(group, name)

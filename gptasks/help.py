@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from gptasks.errors import ConfigError, suggest
 from gptasks.fields import Option, fields_of, type_at
-from gptasks.options import RunOptions
+from gptasks.options import RunOptions, SweepOptions
 from gptasks.registry import GROUPS, Registry
 from gptasks.verbs import VERBS
 
@@ -16,7 +16,8 @@ gptasks fine-tunes one GPT for many tasks.
 
   gptasks task=sentiment                     train, score, save; in runs/
   gptasks task=sentiment strategy=head       on a frozen backbone: the fastest
-  gptasks task=sentiment -m seed=1,2,3       one run for each value
+  gptasks task=sentiment seeds=3             one run for each of three seeds, compared
+  gptasks task=sentiment -m limit=200,500    one run for each value, compared
   gptasks task=sequence_classification task.data.train=a.csv task.data.test=b.csv \\
           task.text=text task.label=label    one's own data
   gptasks init data.csv                      a task proposed for one's own data, written down
@@ -56,7 +57,7 @@ def page(words: Sequence[str] = ()) -> str:
     asked = [word.partition("=") for word in words]
     for group, sign, _ in asked:
         if group not in GROUPS and not _is_key(group, sign):
-            keys = [option.key for option in fields_of(RunOptions)]
+            keys = [o.key for o in (*fields_of(RunOptions), *fields_of(SweepOptions))]
             near = suggest(group, [*([] if sign else VERBS), *GROUPS, *keys])
             raise ConfigError(f"no group, key or verb '{group}'{near or '.'} See gptasks --help.")
     chosen = [(group, name or _usual(group)) for group, _, name in asked if group in GROUPS]
@@ -67,13 +68,16 @@ def page(words: Sequence[str] = ()) -> str:
         lines.append(f"  {group:<10} {', '.join(registry.names(group))}")
     lines.append("  task= and backbone= also take a file, a folder, or a hub id (owner/name).")
     lines += ["", "keys of every run, set by key=value:", _table(RunOptions, "", {})]
+    lines += ["", "and of several runs at once:", _table(SweepOptions, "", {})]
     return "\n".join(lines)
 
 
 def _is_key(word: str, sign: str) -> bool:
     """Whether it names something that is no group: a key of the run, or an override of one."""
     above = word.partition(".")[0]
-    return bool(sign) and above in GROUPS if above != word else bool(type_at(RunOptions, word))
+    if above != word:
+        return bool(sign) and above in GROUPS
+    return any(type_at(cls, word) for cls in (RunOptions, SweepOptions))
 
 
 def _usual(group: str) -> str:

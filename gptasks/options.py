@@ -116,3 +116,12 @@ class RunOptions:
 
     bootstrap: int = field(default=1000, metadata={"minimum": 0})
     """Resamples behind each 95% interval; 0 gives no intervals."""
+
+
+@dataclass
+class SweepOptions:
+    """What is said of several runs together, and is part of no run's configuration (`<key>=`)."""
+
+    seeds: int = field(default=1, metadata={"minimum": 1, "maximum": 10_000})
+    """Runs of each configuration, their seeds counted on from `seed`: `seeds=3 seed=5` runs 5, 6
+    and 7. Each is a run like any other, in a folder of its own; at the end they are compared."""

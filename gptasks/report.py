@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from gptasks.metrics import Score
@@ -38,22 +37,6 @@ def run_table(results: Mapping[str, Any]) -> str:
     has_intervals = any(not math.isnan(s.low) for found in scores.values() for s in found.values())
     note = "; in brackets 95% bootstrap intervals over them" if has_intervals else ""
     return f"{title}\n\n{score_table(scores)}\n\n{counted(n, 'test row')}{note}."
-
-
-def sweep_table(runs: Sequence[tuple[Sequence[str], Path, Mapping[str, Any]]]) -> str:
-    """The runs of a sweep, one a line: what tells them apart, the headline test score, the folder.
-
-    runs: each one's overrides as key=value, its folder, and its results.
-    """
-    given = [dict(text.split("=", 1) for text in overrides) for overrides, _, _ in runs]
-    keys = dict.fromkeys(key for one in given for key in one)
-    told = [key for key in keys if len({one.get(key) for one in given}) > 1]
-    rows = [[*told, "headline metric on test", "value", "run folder"]]
-    for one, (_, folder, results) in zip(given, runs, strict=True):
-        name, score = next(iter(results["metrics"]["test"].items()))
-        values = [one.get(key, "") for key in told]
-        rows.append([*values, name, _cell(Score.from_json(score)), str(folder)])
-    return table(rows)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

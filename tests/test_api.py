@@ -82,6 +82,7 @@ def test_metrics_are_the_stored_ones(run, finished):
     for split in ("validation", "test"):
         found = {name: score.as_json() for name, score in run.metrics[split].items()}
         assert found == results["metrics"][split]
+    assert run.selected == run.metrics["validation"]["log_loss"]
 
 
 def test_a_path_may_start_at_home(finished, monkeypatch):

@@ -20,6 +20,7 @@ import yaml
 from command_line import OWN, Result, films, gptasks, program, train, write_csv
 
 from gptasks import TrainingError
+from gptasks.config import RunConfig
 from gptasks.plugins import version_of
 from gptasks.verbs import VERBS, function
 
@@ -113,41 +114,69 @@ def test_what_is_no_command_is_one_line(argv: list[str], fault: str) -> None:
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
-    """A sweep over two seeds, its flag between the overrides, and the folder it ran in."""
+    """A sweep over two strategies and two seeds, its flag between the overrides, and the folder it
+    ran in."""
     folder = tmp_path_factory.mktemp("swept")
     write_csv(folder / "films.csv", films())
     before = os.getcwd()
     os.chdir(folder)
     try:
-        own = [*OWN, "strategy=head", "task.data.train=films.csv"]
-        return folder, gptasks(*own, "-m", "seed=1,2")
+        own = [*OWN, "strategy=head,lora", "task.data.train=films.csv"]
+        return folder, gptasks(*own, "trainer.epochs=0", "-m", "seeds=2", "seed=1")
     finally:
         os.chdir(before)
 
 
-def test_a_sweep_ends_in_a_table_of_runs_in_folders_of_their_own(
-    swept: tuple[Path, Result],
+def test_a_sweep_ends_in_the_table_of_compare(
+    swept: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, done = swept
     assert done.code == 0, done.err
-    head, *rows = done.out.rpartition("\n\n")[2].splitlines()
-    assert head.split() == ["seed", "headline", "metric", "on", "test", "value", "run", "folder"]
-    told = [row.split() for row in rows]
-    assert [row[:2] for row in told] == [["1", "accuracy"], ["2", "accuracy"]]
-    folders = [row[-1] for row in told]
-    assert len(set(folders)) == 2
-    for seed, place in zip((1, 2), folders, strict=True):
-        assert re.fullmatch(r"runs/sequence_classification-[0-9a-f]{8}", place)
+    assert done.out.count("run folder: runs/") == 4  # each run's own table stands before
+    *_, last = done.out.splitlines()
+    command = shlex.split(last.removeprefix("this table again: "))
+    assert command[:4] == ["python", "-m", "gptasks", "compare"]
+    monkeypatch.chdir(folder)
+    table = gptasks(*command[3:]).out
+    assert "tiny               head      " in table
+    assert "of 2 seeds" in table
+    before, _, after = done.out.partition(f"\n\n{table}\n")
+    assert before.endswith(f"run folder: {command[-1]}")
+    best, *rows, _ = [line for line in after.splitlines() if line]
+    told = [tuple(row.split()) for row in rows]
+    assert told == [
+        (f"strategy={strategy}", f"seed={seed}", folder)
+        for (strategy, seed), folder in zip(
+            [(strategy, seed) for strategy in ("head", "lora") for seed in (1, 2)],
+            command[4:],
+            strict=True,
+        )
+    ]
+    values: dict[str, float] = {}
+    for strategy, _, place in told:
         results = json.loads((folder / place / "results.json").read_text(encoding="utf-8"))
-        assert results["seed"] == seed
-        assert f"seed={seed}" in results["command"].split()
-    assert done.out.count("run folder: runs/") == 2  # each run's own table stands before
+        loss = results["metrics"]["validation"]["log_loss"]["value"]
+        values[strategy] = values.get(strategy, 0.0) + loss / 2
+    least = min(values, key=lambda name: values[name])
+    assert best == (f"best on validation: {least} (log_loss {values[least]:.4f}, mean of 2 seeds)")
+
+
+def test_each_run_of_several_seeds_is_one_of_its_own(swept: tuple[Path, Result]) -> None:
+    folder, _ = swept
+    for place in (folder / "runs").iterdir():
+        assert re.fullmatch(r"sequence_classification-[0-9a-f]{8}", place.name)
+        results = json.loads((place / "results.json").read_text(encoding="utf-8"))
+        assert f"seed={results['seed']}" in results["command"].split()
+        assert "seeds" not in results["command"]
+        config = yaml.safe_load((place / "config.yaml").read_text(encoding="utf-8"))
+        assert config["seed"] == results["seed"]
+        assert "seeds" not in config
 
 
 def test_training_leaves_nothing_beside_its_run_folder(swept: tuple[Path, Result]) -> None:
     folder, _ = swept
     assert sorted(os.listdir(folder)) == ["films.csv", "runs"]
-    assert len(os.listdir(folder / "runs")) == 2
+    assert len(os.listdir(folder / "runs")) == 4
 
 
 def test_results_go_to_stdout_and_what_happens_to_stderr(swept: tuple[Path, Result]) -> None:
@@ -160,7 +189,7 @@ def test_results_go_to_stdout_and_what_happens_to_stderr(swept: tuple[Path, Resu
     for line in done.err.splitlines():  # no bar, no colour, no library's own words
         assert line.isprintable()
         assert not re.search(r"\d+%\||it/s|Warning|INFO|hydra", line)
-    assert len(done.err.splitlines()) < 30
+    assert len(done.err.splitlines()) < 50
 
 
 def test_a_finished_run_is_shown_again_and_says_how_to_run_again(tmp_path: Path) -> None:
@@ -193,19 +222,37 @@ def test_the_configuration_is_shown_wherever_the_flag_stands(place: int) -> None
     assert os.listdir() == before
 
 
-def test_the_faults_of_a_sweep_are_told_line_by_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_in_a_sweep_is_told_once_when_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     from gptasks.training import session
 
     def fail(config: object) -> Path:
-        raise TrainingError("nothing\nlearnt")
+        raise TrainingError("nothing\x07 learnt")
 
     monkeypatch.setattr(session, "train", fail)
-    done = gptasks("task=sentiment", "-m", "seed=1,2")
-    assert done.code == 1
-    assert done.faults == [
-        "gptasks: run 1 (task=sentiment seed=1): nothing; learnt",
-        "gptasks: run 2 (task=sentiment seed=2): nothing; learnt",
+    done = gptasks("task=sentiment", "seeds=2")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.splitlines() == [
+        "run 1 of 2: seed=0",
+        r"gptasks: run 1 of 2 (seed=0) failed: nothing\x07 learnt",
+        "run 2 of 2: seed=1",
+        r"gptasks: run 2 of 2 (seed=1) failed: nothing\x07 learnt",
+        "gptasks: 2 of 2 runs failed, as told above: seed=0, seed=1",
     ]
+
+
+def test_of_several_processes_one_tells_of_a_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gptasks.training import processes, session
+
+    def fail_once(config: RunConfig) -> Path:
+        if config.run.seed == 0:
+            raise TrainingError("nothing learnt")
+        return Path("a run that is not there")  # nobody looks for it
+
+    monkeypatch.setattr(session, "train", fail_once)
+    monkeypatch.setattr("gptasks.cli.PATIENCE", 0.0)
+    for name, value in zip(processes.LAUNCHED, ("2", "1", "1", "localhost"), strict=True):
+        monkeypatch.setenv(name, value)
+    assert gptasks("task=sentiment", "seeds=2") == (1, "", "")
 
 
 def test_signs_that_steer_a_terminal_are_written_out() -> None:

@@ -9,10 +9,10 @@ import pytest
 from plugin_folders import package, task_code
 
 from gptasks import ConfigError
-from gptasks.config import compose
+from gptasks.config import configurations
 from gptasks.fields import fields_of
 from gptasks.help import page
-from gptasks.options import RunOptions
+from gptasks.options import RunOptions, SweepOptions
 from gptasks.registry import GROUPS, Registry
 
 
@@ -20,7 +20,7 @@ def test_the_page_names_every_group_choice_and_key_of_a_run() -> None:
     text, registry = page(), Registry()
     for group in GROUPS:
         assert f"  {group:<10} {', '.join(registry.names(group))}\n" in text
-    for option in fields_of(RunOptions):
+    for option in (*fields_of(RunOptions), *fields_of(SweepOptions)):
         assert re.search(rf"^  {option.key} = ", text, re.MULTILINE)
         assert option.doc.split()[0] in text
 
@@ -28,10 +28,10 @@ def test_the_page_names_every_group_choice_and_key_of_a_run() -> None:
 def test_commands_of_the_page_are_sound() -> None:
     lines = page().replace("\\\n        ", "").splitlines()
     commands = [re.split(" {2,}", line)[1].split() for line in lines if "gptasks task=" in line]
-    assert len(commands) == 4
+    assert len(commands) == 5
     for _, *overrides in commands:
-        if "-m" not in overrides:
-            assert compose(overrides).task_name in ("sentiment", "sequence_classification")
+        for config in configurations(overrides):
+            assert config.task_name in ("sentiment", "sequence_classification")
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -30,11 +30,13 @@ LEVELS: dict[str, int] = {
         ["hookspecs", "discovery", "watchdog", "plugins", "plugin_checks", "builtin", "choices",
          "registry"], 4,
     ),
-    **dict.fromkeys(["config", "evaluation", "export", "preview", "runs", "training"], 5),
+    **dict.fromkeys(
+        ["config", "evaluation", "export", "preview", "runs", "selection", "training"], 5
+    ),
     **dict.fromkeys(
         ["", "__main__", "api", "arguments", "catalogue", "cli", "compare", "dashboard",
          "explain", "help", "preview_page", "proposal", "report", "reproduction", "scaffold",
-         "testing", "verbs", "verification"], 6,
+         "sweep", "testing", "verbs", "verification"], 6,
     ),
 }  # fmt: skip
 """Module or package below `gptasks` to its level; "" is `gptasks` itself. docs/architecture.md

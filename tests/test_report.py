@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 from gptasks.metrics import Score
-from gptasks.report import run_table, score_table, sweep_table, table
+from gptasks.report import run_table, score_table, table
 
 
 def score(
@@ -66,15 +65,3 @@ def test_a_run_stands_beside_its_baselines() -> None:
 
 def test_without_intervals_none_are_explained() -> None:
     assert run_table(results()).endswith("\n\n1,234 test rows.")
-
-
-def test_a_sweep_shows_what_tells_its_runs_apart() -> None:
-    runs = [
-        (["task=toys", "seed=1", "task.text=a=b"], Path("runs/x"), results(0.5)),
-        (["task=toys", "seed=2"], Path("runs/y"), results(0.75)),
-    ]
-    assert sweep_table(runs).splitlines() == [
-        "seed  task.text  headline metric on test  value   run folder",
-        "1     a=b        accuracy                 0.5000  runs/x",
-        "2                accuracy                 0.7500  runs/y",
-    ]

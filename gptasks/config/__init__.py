@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gptasks.config.command import run_main
+from gptasks.config.command import configurations
 from gptasks.config.run import RunConfig, compose, from_resolved, primary_config, traced
 
-__all__ = ["RunConfig", "compose", "from_resolved", "primary_config", "run_main", "traced"]
+__all__ = ["RunConfig", "compose", "configurations", "from_resolved", "primary_config", "traced"]

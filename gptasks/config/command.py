@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import logging
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
 
 from gptasks.config.file import ConfigFile
 from gptasks.config.origins import Origins
 from gptasks.config.overrides import read_overrides
 from gptasks.config.plan import Plan
 from gptasks.config.run import RunConfig, configured, file_of, primary_config
-from gptasks.errors import ConfigError, GptasksError, suggest
+from gptasks.errors import ConfigError, suggest
 from gptasks.registry import Registry
-
-T = TypeVar("T")
-
-log = logging.getLogger(__name__)
 
 _SHOWN = ("job", "hydra", "all")
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 
-def run_main(
-    argv: Sequence[str], job: Callable[[RunConfig], T], registry: Registry | None = None
-) -> list[T]:
-    """Run `job` with the configuration of a command line; in a sweep with each, in turn.
+def configurations(argv: Sequence[str], registry: Registry | None = None) -> list[RunConfig]:
+    """The configurations of the runs that a command line asks for, in their order.
 
     argv: overrides and flags in any order: `--config FILE` is what the overrides change;
-    `-m`/`--multirun` sweeps over lists of values; `--cfg job|hydra|all` with `--package`,
-    `--resolve`, and `--info [what]` print instead of running.
-    Every job is composed and checked before the first one starts. A job of a sweep that ends in a
-    GptasksError doesn't keep the next from running; at the end the first error is raised, the
-    others being its notes, one line each.
+    `-m`/`--multirun` sweeps over lists of values, and `seeds=N` over seeds; `--cfg job|hydra|all`
+    with `--package`, `--resolve`, and `--info [what]` print something and ask for no run.
+    Raises ConfigError with the faults of all of them.
     """
     flags = _flags(argv)
     registry = Registry() if registry is None else registry
@@ -43,6 +34,8 @@ def run_main(
     from gptasks.config import composition  # Hydra takes 0.2 s to import: checks come first
 
     if flags.cfg or flags.info:
+        if plan.seeds > 1:
+            raise ConfigError(f"--cfg and --info show one run; leave seeds={plan.seeds} out")
         composition.show(
             plan,
             {**primary, **told.run},
@@ -52,48 +45,39 @@ def run_main(
             info=flags.info,
         )
         return []
-    if not flags.multirun:
+    if flags.multirun:
+        jobs = composition.compose_all(plan, {**primary, **told.run})
+    else:
         jobs = [(composition.compose_one(plan, {**primary, **told.run}), plan.typed)]
-        (config,) = _configs(jobs, plan, told, registry, flags.config)
-        return [job(config)]
-    jobs = composition.compose_all(plan, {**primary, **told.run})
-    return _each(_configs(jobs, plan, told, registry, flags.config), job)
+    configs = [
+        config
+        for values, overrides in jobs
+        for config in _seeded(values, overrides, plan, told, registry, flags.config)
+    ]
+    _refuse_shared_folder(configs)
+    return configs
 
 
-def _configs(
-    jobs: Sequence[tuple[dict[str, Any], list[str]]],
+def _seeded(
+    values: dict[str, Any],
+    overrides: Sequence[str],
     plan: Plan,
     told: ConfigFile,
     registry: Registry,
     file: str | None,
-) -> list[RunConfig]:
-    return [
-        configured(Origins(plan, told, {}, values, {}), registry, overrides, file)
-        for values, overrides in jobs
-    ]
+) -> Iterator[RunConfig]:
+    """The runs of one composed configuration: one for each seed, its overrides naming the seed."""
 
+    def made(values: dict[str, Any], overrides: Sequence[str]) -> RunConfig:
+        return configured(Origins(plan, told, {}, values, {}), registry, overrides, file)
 
-def _each(configs: Sequence[RunConfig], job: Callable[[RunConfig], T]) -> list[T]:
-    _refuse_shared_folder(configs)
-    results: list[T] = []
-    errors: list[GptasksError] = []
-    for number, config in enumerate(configs, 1):
-        log.info("run %d of %d: %s", number, len(configs), " ".join(config.overrides))
-        try:
-            results.append(job(config))
-        except GptasksError as error:
-            if len(configs) == 1:
-                raise
-            log.error("run %d of %d ended: %s", number, len(configs), error)
-            said = "; ".join(str(error).split("\n"))
-            told = type(error)(f"run {number} ({' '.join(config.overrides)}): {said}")
-            told.__cause__ = error
-            errors.append(told)
-    if errors:
-        for other in errors[1:]:
-            errors[0].add_note(str(other))
-        raise errors[0]
-    return results
+    first = made(values, overrides)
+    if plan.seeds == 1:
+        yield first
+        return
+    others = [text for text in overrides if text.partition("=")[0] != "seed"]
+    for seed in range(first.run.seed, first.run.seed + plan.seeds):
+        yield made({**values, "seed": seed}, [*others, f"seed={seed}"])
 
 
 def _refuse_shared_folder(configs: Sequence[RunConfig]) -> None:
@@ -102,8 +86,8 @@ def _refuse_shared_folder(configs: Sequence[RunConfig]) -> None:
         folder = config.run.run
         if folder and digests.setdefault(folder, config.digest()) != config.digest():
             raise ConfigError(
-                f"run={folder} would be the folder of several runs of this sweep; "
-                "leave run out, and each gets one of its own"
+                f"run={folder} would be the folder of several runs; leave run out, and each gets "
+                "one of its own in runs/"
             )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from gptasks.config.locations import beside, chosen
 from gptasks.errors import ConfigError, Fault, GptasksError, suggest
 from gptasks.fields import fields_of, laid_over
-from gptasks.options import RunOptions
+from gptasks.options import RunOptions, SweepOptions
 from gptasks.registry import GROUPS, ONE_CLASS, Choice, Registry
 from gptasks.schema import check, without_interpolations
 from gptasks.yamlfile import YamlFile, read_yaml, typed
@@ -57,14 +57,16 @@ def read_config_file(path: Path, registry: Registry, usual: Mapping[str, str]) -
             faults[group] = [f"{file.place(group)}: {fault}" for fault in error.faults]
     known = [*GROUPS, *(option.key for option in fields_of(RunOptions))]
     rest = {key: node for key, node in file.tree.items() if key not in GROUPS}
-    wrong = [
-        Fault(f"there is no option '{key}'{suggest(key, known)}", key)
-        for key in rest
-        if key not in known
-    ]
+    wrong = [Fault(_unknown(key, known), key) for key in rest if key not in known]
     run = typed(RunOptions, {key: node for key, node in rest.items() if key in known})
     faults[""] = file.told([*wrong, *check(RunOptions, without_interpolations(run), "")])
     return ConfigFile(path, choices, values, run, file.lines, faults)
+
+
+def _unknown(key: str, known: Sequence[str]) -> str:
+    if key in {option.key for option in fields_of(SweepOptions)}:
+        return f"{key} is part of no configuration; give {key}=… on the command line"
+    return f"there is no option '{key}'{suggest(key, known)}"
 
 
 def _read(path: Path) -> YamlFile:

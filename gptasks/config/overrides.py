@@ -17,11 +17,12 @@ from gptasks.config.file import ConfigFile
 from gptasks.config.locations import chosen
 from gptasks.config.nodes import nest
 from gptasks.config.plan import Plan, Setting, has_map
+from gptasks.config.seeds import without_seeds
 from gptasks.config.sweeps import texts_of
 from gptasks.config.together import faults_together
 from gptasks.errors import ConfigError, GptasksError, listing
 from gptasks.fields import fields_of, members, nested, type_at
-from gptasks.options import RunOptions
+from gptasks.options import RunOptions, SweepOptions
 from gptasks.registry import GROUPS, Choice, Registry
 from gptasks.schema import without_interpolations
 
@@ -89,6 +90,8 @@ class _Reader:
         for text in overrides:
             with self.noting():
                 pairs += self.split(text)
+        pairs, self.plan.seeds, faults = without_seeds(pairs)
+        self.note("", faults)
         for key, text in pairs:
             if key in GROUPS:
                 with self.noting(key):
@@ -144,7 +147,8 @@ class _Reader:
         if not key:
             raise ConfigError(f"'{shown}' has no key before its '='; write key=value")
         if value is None:
-            is_known = key in GROUPS or type_at(RunOptions, key) is not None
+            own = any(type_at(cls, key) is not None for cls in (RunOptions, SweepOptions))
+            is_known = key in GROUPS or own
             near = "" if is_known or "." in key else self.nearest(key)
             raise ConfigError(
                 f"'{key}' has no value; write {key if is_known else 'key'}=value{near}"
@@ -297,7 +301,8 @@ class _Reader:
 
     def known(self) -> list[str]:
         """All keys of the choices made."""
-        known = [*GROUPS, *(option.key for option in fields_of(RunOptions))]
+        own = (*fields_of(RunOptions), *fields_of(SweepOptions))
+        known = [*GROUPS, *(option.key for option in own)]
         for group, choices in self.plan.choices.items():
             for choice in choices:
                 options = fields_of(choice.kind) if choice.kind else []

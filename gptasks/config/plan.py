@@ -35,6 +35,9 @@ class Plan:
     choices: dict[str, tuple[Choice, ...]] = field(default_factory=dict)
     """What each group is set to, given or by default."""
 
+    seeds: int = 1
+    """How many runs each configuration has, their seeds counted on from its own."""
+
     hydra: list[str] = field(default_factory=list)
     """Overrides of Hydra's own configuration, as typed."""
 

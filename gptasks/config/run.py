@@ -95,6 +95,10 @@ def traced(
     primary, usual = primary_config()
     told = file_of(file, registry, usual)
     plan = read_overrides(overrides, registry, usual, told, sweep=False)
+    if plan.seeds > 1:
+        raise ConfigError(
+            f"seeds={plan.seeds} stands for {plan.seeds} runs, and here one is meant; leave it out"
+        )
     values = compose_one(plan, {**primary, **told.run})
     origins = Origins(plan, told, primary, values, {})
     config = configured(origins, registry, plan.typed, file)

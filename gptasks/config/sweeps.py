@@ -46,6 +46,11 @@ def texts_of(
     return parts
 
 
+def is_several(text: str) -> bool:
+    """Whether a text stands for several values in a sweep."""
+    return len(grammar.parts(text)) > 1 or _FUNCTION.fullmatch(text.strip()) is not None
+
+
 def _evaluated(key: str, text: str, names: Sequence[str]) -> list[str]:
     """The values of one of Hydra's sweep functions, such as range(1,4)."""
     from hydra.core.override_parser.overrides_parser import OverridesParser

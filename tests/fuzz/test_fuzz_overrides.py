@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gptasks.cli import VERBS
-from gptasks.config import run_main
+from gptasks.config import configurations
 from gptasks.fields import fields_of
 from gptasks.options import BackboneOptions, RunOptions, TrainerOptions
 from gptasks.registry import GROUPS, Registry
@@ -71,10 +71,12 @@ keys = st.one_of(
 @given(keys, texts)
 def test_an_override_is_set_as_typed_or_refused(key: str, text: str) -> None:
     with refusal() as refused:
-        (config,) = run_main([TASK, f"{key}={text}"], lambda config: config.resolved, REGISTRY)
+        (config,) = configurations([TASK, f"{key}={text}"], REGISTRY)
     # `task.data={…}` sets the keys it names, and leaves the others as they are.
     if not refused and not key.startswith("hydra") and key.strip(" +") != "task.data":
-        assert says(text, [value_at(config, key)]), "it was composed, and says another thing"
+        assert says(text, [value_at(config.resolved, key)]), (
+            "it was composed, and says another thing"
+        )
 
 
 @fuzz(15)
@@ -83,7 +85,7 @@ def test_a_sweep_has_a_run_for_each_value_or_is_refused(key: str, several: list[
     text = ",".join(several)
     argv = ["-m", TASK, f"{key}={text}"]
     with refusal() as refused:
-        found = run_main(argv, lambda config: value_at(config.resolved, key), REGISTRY)
+        found = [value_at(config.resolved, key) for config in configurations(argv, REGISTRY)]
     if not refused and "(" not in text:
         assert says(text, found), found
 

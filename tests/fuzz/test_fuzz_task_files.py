@@ -11,7 +11,7 @@ from fuzzing import CONTROL, fuzz, refusal, says, torn, written
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptasks.config import run_main
+from gptasks.config import configurations
 from gptasks.registry import Registry
 from gptasks.task import DataOptions
 from gptasks.tasks.sequence_classification import SequenceClassification
@@ -73,9 +73,10 @@ def composed(content: bytes) -> dict[str, Any]:
     """The task that a file with that content makes; empty where it was refused."""
     Path("t.yaml").write_bytes(content)
     with refusal() as refused:
-        (task,) = run_main(["task=t.yaml"], lambda config: config.resolved["task"], REGISTRY)
+        (config,) = configurations(["task=t.yaml"], REGISTRY)
     if refused:
         return {}
+    task: dict[str, Any] = config.resolved["task"]
     assert task["name"]
     return task
 
