@@ -73,6 +73,12 @@ class CheckError(GptasksError):
     exit_code = 1
 
 
+class UploadError(GptasksError):
+    """A tracker's server can't be reached, or does not take what it is sent."""
+
+    exit_code = 1
+
+
 class NoRoomError(TrainingError):
     """Memory does not hold a batch of so many windows and padded tokens; one can't be halved."""
 

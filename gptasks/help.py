@@ -29,6 +29,7 @@ gptasks fine-tunes one GPT for many tasks.
   gptasks gate NEW --baseline OLD            whether a run is significantly worse, for CI
   gptasks verify RUN …                       whether runs are what they say
   gptasks reproduce RUN [--run DIR]          the same run once more, compared bit for bit
+  gptasks sync [RUN …] [--dry-run]           upload to W&B what was tracked offline
   gptasks export RUN DIR [--adapter]         the model by itself, to be given away
   gptasks data task=NAME [--row N]           what the model will see of the data
   gptasks config task=NAME key=value         the whole configuration, ready to be a file

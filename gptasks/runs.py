@@ -79,6 +79,20 @@ class RunFolder:
         return os.path.isfile(self.path / RESULTS)  # False, too, for what can be no path
 
     @property
+    def is_at_work(self) -> bool:
+        """Whether a process has claimed the folder and is not done."""
+        place = self.path / LOCK
+        if not place.exists():
+            return False
+        try:
+            with FileLock(place).acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
+        except OSError:  # of a folder that is only read
+            return False
+
+    @property
     def id(self) -> str:
         """8 hex digits, unique to this folder, by which trackers know the run."""
         place = self.path / ID

@@ -85,7 +85,7 @@ def test_the_version_is_shown(argv: list[str]) -> None:
     ("argv", "fault"),
     [
         (["prdict", "RUN"], "no verb 'prdict'; did you mean 'predict'? There are train, evaluate, "
-         "predict, compare, dashboard, gate, verify, reproduce, export, init, data, config, "
+         "predict, compare, dashboard, gate, verify, reproduce, sync, export, init, data, config, "
          "explain, tasks, plugins, cache, help, version; to train, give overrides: gptasks "
          "task=sentiment."),
         (["sentiment"], "no verb 'sentiment'. There are *"),

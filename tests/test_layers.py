@@ -36,7 +36,7 @@ LEVELS: dict[str, int] = {
     **dict.fromkeys(
         ["", "__main__", "api", "arguments", "catalogue", "cli", "compare", "dashboard",
          "explain", "help", "preview_page", "proposal", "report", "reproduction", "scaffold",
-         "sweep", "testing", "verbs", "verification"], 6,
+         "sweep", "testing", "upload", "verbs", "verification"], 6,
     ),
 }  # fmt: skip
 """Module or package below `gptasks` to its level; "" is `gptasks` itself. docs/architecture.md

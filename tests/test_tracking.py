@@ -296,9 +296,8 @@ def test_without_a_key_a_run_is_tracked_offline_in_its_folder_only(ran):
     assert len(folders) == 2  # the run, and the same run going on
     assert offline.strays == []
     assert offline.stdout == ""
-    assert sorted(offline.stderr) == sorted(
-        f"INFO tracking offline; to upload: wandb sync '{folder}'" for folder in folders
-    )
+    told = f"INFO tracking offline; to upload: python -m gptasks sync '{offline.folder}'"
+    assert offline.stderr == [told, told]
 
 
 def test_the_run_is_filed_under_its_task_and_strategy_with_its_configuration(segments):
@@ -378,12 +377,29 @@ def test_a_server_out_of_reach_means_one_warning_and_an_offline_run(ran):
     ours = [line for line in unreachable.stderr if not line.startswith("wandb:")]
     assert len(ours) == 2, unreachable.stderr
     assert ours[0].startswith("WARNING W&B did not start online, tracking offline: ")
-    assert ours[1] == f"INFO tracking offline; to upload: wandb sync '{folder}'"
+    place = unreachable.folder
+    assert ours[1] == f"INFO tracking offline; to upload: python -m gptasks sync '{place}'"
     assert (unreachable.stdout, unreachable.strays) == ("", [])
     (exit_record,) = (
         record for record in records(folder / "run-1234abcd.wandb") if record.HasField("exit")
     )
     assert exit_record.exit.exit_code == 0
+
+
+def test_an_upload_that_is_not_done_in_time_is_left_to_wandb(tmp_path, caplog):
+    class Slow:
+        dir = str(tmp_path / "a run" / "files")
+
+        def finish(self, exit_code):
+            raise TimeoutError
+
+    tracker = WandbTracker(finish_timeout=2.0)
+    tracker._run = Slow()
+    tracker.finish(0)
+    assert [record.getMessage() for record in caplog.records] == [
+        "W&B's upload was not done after 2 s; to finish it: wandb sync --include-online "
+        f"'{tmp_path / 'a run'}'"
+    ]
 
 
 def test_online_only_with_a_key_and_where_nothing_says_otherwise(ran):

@@ -15,13 +15,13 @@ from gptasks.tracking.tracker import RunInfo, Tracker, plain
 
 _log = logging.getLogger(__name__)
 
-_HOMES = ("WANDB_CACHE_DIR", "WANDB_DATA_DIR")
+HOMES = ("WANDB_CACHE_DIR", "WANDB_DATA_DIR")
 """Where wandb keeps its service's log and the tables on their way; else below the home folder."""
 
 
 @dataclass
 class WandbTracker(Tracker):
-    """Weights & Biases: online with a key, else offline, to be uploaded by `wandb sync`.
+    """Weights & Biases: online with a key, else offline, to be uploaded by `gptasks sync`.
 
     Everything wandb writes stays in `<run>/wandb/`. Of machine and code nothing is recorded: no
     host name, command line, git state, packages or console output.
@@ -50,11 +50,12 @@ class WandbTracker(Tracker):
     """Seconds to wait for the server before the run is tracked offline."""
 
     finish_timeout: float = field(default=120.0, metadata={"minimum": 1.0})
-    """Seconds to wait at the end for the upload; what is left then waits for `wandb sync`."""
+    """Seconds to wait at the end for the upload; then a line says how to finish it."""
 
     def __post_init__(self) -> None:
         self._run: Any = None
         self._folder = Path()
+        self._sync_command = ""
         self._results: dict[str, float] = {}
 
     def start(self, info: RunInfo) -> None:
@@ -63,6 +64,7 @@ class WandbTracker(Tracker):
         if not os.access(info.folder, os.W_OK | os.X_OK):
             raise OSError(f"can't write into {info.folder}")
         self._folder = info.folder.absolute()
+        self._sync_command = shlex.join(["python", "-m", "gptasks", "sync", str(info.folder)])
         with self._at_home():
             import wandb
 
@@ -81,7 +83,7 @@ class WandbTracker(Tracker):
         if mode == "online":
             _log.info("tracking at %s", self._run.url)
         elif mode == "offline":
-            _log.info("tracking offline; to upload: %s", self._sync_command())
+            _log.info("tracking offline; to upload: %s", self._sync_command)
         else:
             _log.info("tracking is off: W&B is disabled")
 
@@ -131,10 +133,11 @@ class WandbTracker(Tracker):
         try:
             self._run.finish(exit_code=exit_code)
         except TimeoutError:
+            place = str(Path(self._run.dir).parent)
             _log.warning(
                 "W&B's upload was not done after %g s; to finish it: %s",
                 self.finish_timeout,
-                self._sync_command(),
+                shlex.join(["wandb", "sync", "--include-online", place]),
             )
 
     def _init(self, wandb: Any, info: RunInfo, mode: str) -> Any:
@@ -183,19 +186,16 @@ class WandbTracker(Tracker):
             return "offline"
         if mode == "disabled":
             return "disabled"
-        if _has_key(settings):
+        if has_key(settings):
             return "online"
         if asked:
             _log.warning("no W&B key to be online with, tracking offline; `wandb login` stores one")
         return "offline"
 
-    def _sync_command(self) -> str:
-        return f"wandb sync {shlex.quote(str(Path(self._run.dir).parent))}"
-
     @contextmanager
     def _at_home(self) -> Iterator[None]:
         """Keeps in the run folder what wandb else puts into ~/.cache and ~/.local."""
-        ours = {name: str(self._folder / "wandb" / "local") for name in _HOMES}
+        ours = {name: str(self._folder / "wandb" / "local") for name in HOMES}
         ours = {name: path for name, path in ours.items() if name not in os.environ}
         os.environ.update(ours)
         try:
@@ -205,7 +205,7 @@ class WandbTracker(Tracker):
                 os.environ.pop(name, None)
 
 
-def _has_key(settings: Any) -> bool:
+def has_key(settings: Any) -> bool:
     """Whether wandb will find a key by itself; without one it would ask for it."""
     from wandb.sdk.lib import wbauth
 

@@ -17,6 +17,7 @@ VERBS = (
     "gate",
     "verify",
     "reproduce",
+    "sync",
     "export",
     "init",
     "data",
