@@ -85,6 +85,7 @@ that goes on after a stop is the same run there, and is told from its start: W&B
 segment of it, and elsewhere what was told before is replaced (MLflow keeps that as a deleted run).
 `tensorboard --logdir runs` shows all runs, `trackio show --project gptasks` too; for MLflow set
 `tracking.uri`, or MLFLOW_TRACKING_URI, to one store for all. Its page needs the whole of `mlflow`.
+[A view](../howto/wandb.md) on W&B's page compares runs of all tasks.
 
 """,
 }

@@ -40,7 +40,15 @@ def info(folder: Path) -> RunInfo:
         backbone="tiny",
         seed=1,
         folder=folder,
-        config={"seed": 1, "trainer": {"rate": 0.001}, "task": {"data": Path("a.csv")}},
+        config={
+            "seed": 1,
+            "trainer": {"rate": 0.001},
+            "task": {
+                "kind": "sequence_classification",
+                "data": Path("a.csv"),
+                "metrics": ["accuracy", "ece"],
+            },
+        },
     )
 
 
@@ -145,7 +153,15 @@ def test_jsonl_holds_every_event_as_one_line(tmp_path, caplog):
         "strategy": "lora",
         "backbone": "tiny",
         "seed": 1,
-        "config": {"seed": 1, "trainer": {"rate": 0.001}, "task": {"data": "a.csv"}},
+        "config": {
+            "seed": 1,
+            "trainer": {"rate": 0.001},
+            "task": {
+                "kind": "sequence_classification",
+                "data": "a.csv",
+                "metrics": ["accuracy", "ece"],
+            },
+        },
     }
     assert events == [
         start,
@@ -308,7 +324,15 @@ def test_the_run_is_filed_under_its_task_and_strategy_with_its_configuration(seg
         assert list(run.tags) == ["a", "b"]
         config = values(run.config.update)
         del config["_wandb"]
-        assert config == {"seed": 1, "trainer": {"rate": 0.001}, "task": {"data": "a.csv"}}
+        assert config == {
+            "task": "sentiment",
+            "kind": "sequence_classification",
+            "backbone": "tiny",
+            "strategy": "lora",
+            "seed": 1,
+            "headline_metric": "accuracy",
+            "settings": json.loads(json.dumps(info(Path()).config, default=str)),
+        }
 
 
 def test_nothing_is_recorded_of_the_machine_and_the_code(segments, ran):

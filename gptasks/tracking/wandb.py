@@ -169,7 +169,7 @@ class WandbTracker(Tracker):
             group=self.group or info.task,
             job_type=info.strategy,
             tags=self.tags or None,
-            config=plain(info.config),
+            config=_config(info),
             dir=str(self._folder),
             mode=mode,
             reinit="create_new",
@@ -203,6 +203,21 @@ class WandbTracker(Tracker):
         finally:
             for name in ours:
                 os.environ.pop(name, None)
+
+
+def _config(info: RunInfo) -> dict[str, Any]:
+    """W&B's config: what its page groups, filters and names runs by, each a plain value at the top;
+    the configuration as it is in `config.yaml` below `settings`."""
+    task = info.config.get("task", {})
+    names = {
+        "task": info.task,
+        "kind": task.get("kind", info.task),
+        "backbone": info.backbone,
+        "strategy": info.strategy,
+        "seed": info.seed,
+        "headline_metric": next(iter(task.get("metrics", ())), None),
+    }
+    return plain({**names, "settings": info.config})
 
 
 def has_key(settings: Any) -> bool:

@@ -91,12 +91,16 @@ def tell(
 ) -> None:
     """Give the tracker the scores, the confusion matrix and the table of test predictions.
 
+    Their names are the same for every task. The headline metric stands under `headline` too, so
+    that one chart or column shows runs of tasks with different ones.
     Texts are part of the table only where the tracker may have them (`tracking.log_texts`).
     """
     named = {**scores, **{f"baseline/{name}": found for name, found in baselines.items()}}
     summary = {}
     for prefix, found in named.items():
-        for name, score in found.items():
+        first = task.metrics[0]
+        headline = [("headline", found[first])] if first in found else []
+        for name, score in [*headline, *found.items()]:
             summary[f"{prefix}/{name}"] = score.value
             summary[f"{prefix}/{name}/low"] = score.low
             summary[f"{prefix}/{name}/high"] = score.high
