@@ -29,6 +29,10 @@ POSITIONS = ("wpe",)
 """Learned absolute positions, added to the embeddings before the first layer."""
 
 
+FUSED_FROM = 160
+"""Tokens of a text from which a processor learns faster through the fused kernel of attention."""
+
+
 @dataclass(frozen=True)
 class Backbone:
     """A pretrained decoder with its tokenizer.
@@ -253,6 +257,23 @@ class Backbone:
             model.config.layer_types = list(types[start:stop])
         setattr(model, self._layers_name, nn.ModuleList(self._layers[start:stop]))
         return model
+
+
+def attend(decoder: nn.Module, tokens: int, *, learning: bool) -> None:
+    """Choose how a processor computes attention over texts of so many tokens.
+
+    The fused kernel is never slower on the way forward, and much faster for long texts; on the way
+    back it is slower for short ones. A GPU's is the faster one always, and usual. learning: whether
+    there will be a way back.
+    """
+    if next(decoder.parameters()).device.type != "cpu":
+        return
+    is_fused = getattr(decoder, "_supports_sdpa", False) and not (learning and tokens < FUSED_FROM)
+    kind = "sdpa" if is_fused else "eager"
+    for module in decoder.modules():  # a piece has a configuration of its own, its layers have not
+        config = getattr(module, "config", None)
+        if config is not None and getattr(config, "_attn_implementation", kind) != kind:
+            config._attn_implementation = kind
 
 
 def context_of(config: Any) -> int:

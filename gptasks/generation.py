@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from gptasks.backbone import attend
 from gptasks.saved_model import assembled, generation_config
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def generate(
     plain: Any = assembled(model.task.layout(), backbone, model.head)
     config = generation_config(backbone, settings)
     width = max(map(len, prompts))
+    attend(plain, width, learning=False)
     ids = torch.full((len(prompts), width), backbone.tokenizer.pad_id)
     mask = torch.zeros_like(ids)
     for row, prompt in enumerate(prompts):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from gptasks.backbone import attend
+
 if TYPE_CHECKING:
     from gptasks.backbone import Backbone
     from gptasks.task import Task
@@ -66,6 +68,7 @@ class Model(nn.Module):
 
 def decode(decoder: nn.Module, batch: Mapping[str, Any], states: Tensor | None = None) -> Tensor:
     """Run a decoder, or the part of one above `states` (B, T, D), on a batch: (B, T, D)."""
+    attend(decoder, batch["input_ids"].shape[1], learning=torch.is_grad_enabled())
     text = {"input_ids": batch["input_ids"]} if states is None else {"inputs_embeds": states}
     output = decoder(attention_mask=batch["attention_mask"], use_cache=False, **text)
     return output.last_hidden_state

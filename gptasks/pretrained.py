@@ -54,9 +54,6 @@ def load_backbone(
     whole = whole.to(device).eval().requires_grad_(False)
     unembedding = whole.get_output_embeddings()
     model = whole if unembedding is None else getattr(whole, whole.base_model_prefix)
-    # On a processor the plain formula beats the fused kernel for short texts.
-    if device.type == "cpu":
-        model.config._attn_implementation = "eager"
     backbone = Backbone(
         model,
         Tokenizer.prepared(tokenizer).without_words(),

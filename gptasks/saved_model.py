@@ -232,8 +232,6 @@ def load_model(
         raise RunError(f"{folder}/tokenizer_config.json: model_max_length is {limit!r}; {ADVICE}")
     decoder = getattr(hf, hf.base_model_prefix) if layout else hf
     decoder = decoder.to(runtime.device).eval().requires_grad_(False)
-    if runtime.device.type == "cpu":
-        decoder.config._attn_implementation = "eager"
     backbone = Backbone(decoder, Tokenizer.prepared(tokenizer), str(folder), str(folder))
     if layout:
         head = getattr(hf, head_name(layout, hf) or "")

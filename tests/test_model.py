@@ -9,7 +9,7 @@ import torch
 from tiny_models import SHAPES, backbone, batch_of, furthest
 
 from gptasks.data.batching import collate
-from gptasks.model import Model
+from gptasks.model import Model, decode
 from gptasks.tasks.sequence_classification import SequenceClassification
 
 TEXTS = ("a short one", "x", "a longer text, so that the others of this batch are padded")
@@ -130,3 +130,27 @@ def test_a_model_without_a_trunk_has_no_states():
     whole = model()
     assert whole.trunk is None
     assert whole.states(batch_of(whole.backbone, TEXTS)) is None
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_attention_is_computed_the_quicker_way_to_the_same_effect(shape: str) -> None:
+    """The fused kernel forward, and where long texts are learnt from."""
+    tiny = backbone(shape)
+    batch = {
+        "input_ids": torch.arange(40).view(2, 20) + 3,
+        "attention_mask": torch.tensor([[1] * 20, [1] * 12 + [0] * 8]),
+    }
+    top = tiny.piece(1, tiny.layers, is_top=True)  # its layers' configuration is not its own
+
+    def kinds(learning: bool) -> tuple[set[str], torch.Tensor]:
+        with torch.set_grad_enabled(learning):
+            found = decode(top, batch, torch.ones(2, 20, tiny.hidden_size))
+        configs = [m.config for m in top.modules() if hasattr(m, "config")]
+        return {config._attn_implementation for config in configs}, found
+
+    assert kinds(learning=True)[0] == {"eager"}
+    assert kinds(learning=False)[0] == {"sdpa"}
+    assert furthest(kinds(True)[1], kinds(False)[1], batch["attention_mask"]) < 1e-5
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gptasks.backbone.FUSED_FROM", 20)
+        assert kinds(learning=True)[0] == {"sdpa"}
