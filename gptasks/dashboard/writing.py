@@ -14,6 +14,7 @@ from typing import Any
 
 from gptasks.dashboard.content import Content
 from gptasks.errors import ConfigError, RunError
+from gptasks.progress import Progress
 from gptasks.runs import PART
 
 SCRIPTS = (
@@ -30,8 +31,10 @@ def page(content: Content, *, title: str) -> Iterator[str]:
     """The HTML file, piece by piece."""
     yield opening(title)
     yield _block("head", content.head)
-    for name, make in content.blocks.items():
-        yield _block(name, make())
+    with Progress("making the page", len(content.blocks), "parts") as progress:
+        for name, make in content.blocks.items():
+            yield _block(name, make())
+            progress.add(1)
     yield _packed(PLOTS, plots_library())
     yield closing()
 

@@ -30,6 +30,12 @@ def test_compare_writes_one_file(run: str) -> None:
     assert [p.name for p in Path("out").iterdir()] == ["report.html"]
 
 
+def test_making_a_page_tells_how_far_it_is(run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gptasks.progress.EVERY", -1)
+    done = gptasks("compare", run, "--html", "report.html")
+    assert re.findall(r"making the page: (\d+)%", done.err) == ["25", "50", "75", "100"]
+
+
 def test_texts_stay_in_their_blocks(run: str) -> None:
     assert gptasks("compare", run, "--html", "report.html").code == 0
     text = Path("report.html").read_text("utf-8")
