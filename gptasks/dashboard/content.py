@@ -5,6 +5,7 @@ The scripts in `page/` read both; docs/reference/dashboard.md says what is shown
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -17,13 +18,12 @@ import numpy as np
 
 from gptasks.compare import Broken, Comparison, RunRecord, metrics_of_plugins
 from gptasks.dashboard.details import are_labels, are_tags, details
-from gptasks.dashboard.rows import Answers, read_answers, slices_of, text_of
+from gptasks.dashboard.rows import Answers, lengths_of, read_answers, slices_of
 from gptasks.errors import GptasksError, RunError
 from gptasks.evaluation import sampled
 from gptasks.runs import CONFIG, HISTORY, RESULTS, HistoryFile, flat, read_config
 from gptasks.runtime import versions
 from gptasks.tracking.tracker import plain
-from gptasks.words import words
 
 ROWS = 2000
 """Test rows of a task that are shown one by one, spread evenly; scores are of all rows."""
@@ -56,33 +56,40 @@ def content(
     comparison: of `runs`; None where none is finished. rows: most rows of a task to show. texts:
     whether inputs, and outputs that are texts, are shown.
     """
-    unfinished = [one for one in broken if _is_unfinished(one)]
+    unfinished = _going(broken)
     places = {run.path: number for number, run in enumerate(runs)}
     blocks: dict[str, Callable[[], Any]] = {}
     groups: dict[str, _Rows] = {}
     told = []
-    for number, run in enumerate(runs):
+    for run in runs:
         name = _rows_name(run)
         group = groups.setdefault(name, _Rows(rows, texts))
         group.runs.append(run)
-        blocks[f"answers-{number}"] = partial(group.answers, run)
-        blocks[f"config-{number}"] = partial(_configuration, run)
-        blocks[f"curves-{number}"] = partial(_curves, run.path)
-        told.append({**_run(run), "rows": name})
-    for one in unfinished:
-        blocks[f"curves-{len(told)}"] = partial(_curves, one.path)
-        blocks[f"config-{len(told)}"] = partial(_settings, one.path)
-        told.append(_unfinished(one))
+        key = key_of(run.path)
+        blocks[f"answers-{key}"] = partial(group.answers, run)
+        blocks[f"config-{key}"] = partial(_configuration, run)
+        blocks[f"curves-{key}"] = partial(_curves, run.path)
+        told.append({**_run(run), "key": key, "rows": name})
+    for path, config in unfinished.items():
+        key = key_of(path)
+        blocks[f"curves-{key}"] = partial(_curves, path)
+        blocks[f"config-{key}"] = partial(_settings, config)
+        told.append({**_unfinished(path, config), "key": key})
     for name, group in groups.items():
         blocks[name] = group.block
     head = {
         "version": versions()["gptasks"],
         "runs": told,
         "table": None if comparison is None else _table(comparison, places),
-        "broken": [asdict(one) for one in broken if one not in unfinished],
+        "broken": [asdict(one) for one in broken if one.path not in unfinished],
         "texts": texts,
     }
     return Content(plain(_rounded(head)), blocks)
+
+
+def key_of(path: str) -> str:
+    """What names a run's blocks: its place would be another's once a run is added or removed."""
+    return hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 # -- the head -----------------------------------------------------------------------------
@@ -133,25 +140,27 @@ def _table(comparison: Comparison, places: Mapping[str, int]) -> dict[str, Any]:
     return found
 
 
-def _is_unfinished(one: Broken) -> bool:
-    folder = Path(one.path)
-    return (folder / CONFIG).is_file() and not (folder / RESULTS).exists()
+def _going(broken: Sequence[Broken]) -> dict[str, Mapping[str, Any]]:
+    """The configurations, by path, of those that go on or were stopped."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for one in broken:
+        folder = Path(one.path)
+        if (folder / CONFIG).is_file() and not (folder / RESULTS).exists():
+            with contextlib.suppress(RunError):
+                found[one.path] = read_config(folder)
+    return found
 
 
-def _unfinished(one: Broken) -> dict[str, Any]:
-    try:
-        config = read_config(Path(one.path))
-    except RunError:
-        config = {}
+def _unfinished(path: str, config: Mapping[str, Any]) -> dict[str, Any]:
     names = {
         group: value.get("name", "") if isinstance(value, Mapping) else ""
         for group in ("task", "backbone", "strategy")
         for value in [config.get(group)]
     }
-    points = HistoryFile(Path(one.path) / HISTORY).points()
+    points = HistoryFile(Path(path) / HISTORY).points()
     return {
-        "path": one.path,
-        "name": Path(one.path).name,
+        "path": path,
+        "name": Path(path).name,
         **names,
         "seed": config.get("seed"),
         "step": points[-1]["step"] if points else None,
@@ -168,17 +177,24 @@ class _Rows:
     def __init__(self, most: int, texts: bool) -> None:
         self.most, self.texts = most, texts
         self.runs: list[RunRecord] = []
+        self.lengths: list[int] = []
+        """Words of the inputs of the base."""
         self._base: tuple[RunRecord, Answers] | None = None
 
     def base(self) -> tuple[RunRecord, Answers] | None:
-        """The first run whose predictions can be read, and these."""
-        for run in self.runs if self._base is None else ():
+        """The first run whose predictions can be read, of those that keep most columns, and
+        these."""
+        for run in self._with_columns_first() if self._base is None else ():
             try:
                 self._base = run, read_answers(run)
-                break
             except GptasksError:
                 continue
+            self.lengths = lengths_of(self._base[1].inputs)
+            break
         return self._base
+
+    def _with_columns_first(self) -> list[RunRecord]:
+        return sorted(self.runs, key=lambda run: -len(run.settings.get("task.slice_by") or ()))
 
     def block(self) -> dict[str, Any]:
         """The rows that are shown."""
@@ -193,7 +209,7 @@ class _Rows:
             "n": len(every.inputs),
             "ids": shown.stored.ids,
             "columns": shown.columns,
-            "lengths": [len(words(text_of(one))) for one in shown.inputs],
+            "lengths": [self.lengths[i] for i in places],
             "answer": _answer(every, run.labels),
         }
         if self.texts:
@@ -213,14 +229,15 @@ class _Rows:
             if found is None:
                 raise RunError("its predictions can't be read.")
             base, every = found
-            own = every if base is run else read_answers(run)
-            order = _order(own, every)
+            own = every if base is run else _ordered(read_answers(run), every)
         except GptasksError as error:
             return {"fault": " ".join(str(error).split())}
         names = list(run.scores.get("test", {}))
         extra = metrics_of_plugins(names)
-        block = details(own.stored, run.labels, names, slices_of(own, run.labels), extra)
-        places = [order[i] for i in sampled(len(every.inputs), self.most)]
+        lengths = self.lengths if own.inputs == every.inputs else lengths_of(own.inputs)
+        slices = slices_of(own, run.labels, lengths)
+        block = details(own.stored, run.labels, names, slices, extra)
+        places = sampled(len(every.inputs), self.most)
         shown = own.at(places)
         if len(block["rows"]["values"]):
             block["rows"]["values"] = np.asarray(block["rows"]["values"])[places]
@@ -232,17 +249,16 @@ class _Rows:
         return plain(_rounded(block))
 
 
-def _order(own: Answers, base: Answers) -> list[int]:
-    """Where each row of `base` stands among a run's own; by id, or by place where the same rows
-    were read from files of other names."""
+def _ordered(own: Answers, base: Answers) -> Answers:
+    """A run's own rows in the order of `base`; by id, or by place where the same rows were read
+    from files of other names."""
     ids, wanted = own.stored.ids, base.stored.ids
-    order = list(range(len(ids)))
     if ids != wanted and set(ids) == set(wanted):
         places = {id: place for place, id in enumerate(ids)}
-        order = [places[id] for id in wanted]
-    if [own.stored.references[i] for i in order] != base.stored.references:
+        own = own.at([places[id] for id in wanted])
+    if own.stored.references != base.stored.references:
         raise RunError("its predictions are not of the rows that other runs on this data have.")
-    return order
+    return own
 
 
 def _answer(answers: Answers, labels: Sequence[str]) -> str:
@@ -295,11 +311,8 @@ def _configuration(run: RunRecord) -> dict[str, Any]:
     return plain(dict(run.settings))
 
 
-def _settings(path: str) -> dict[str, Any]:
-    try:
-        return plain(flat(read_config(Path(path))))
-    except RunError as error:
-        return {"fault": str(error)}
+def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    return plain(flat(config))
 
 
 def _curves(path: str) -> dict[str, Any]:
@@ -317,8 +330,8 @@ def _curves(path: str) -> dict[str, Any]:
     return {
         name: {
             "step": [steps[i] for i in kept],
-            "value": [_short(values[i]) for i in kept],
-            "seconds": [_short(seconds[steps[i]]) for i in kept],
+            "value": _rounded([values[i] for i in kept]),
+            "seconds": _rounded([seconds[steps[i]] for i in kept]),
         }
         for name, (steps, values) in curves.items()
         for kept in [_spread(len(steps))]
@@ -335,17 +348,15 @@ def _spread(n: int) -> list[int]:
 
 def _rounded(value: Any) -> Any:
     """`value` with every float cut to what a page can show: six digits."""
-    if isinstance(value, Mapping):
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
         return {key: _rounded(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_rounded(one) for one in value]
     if isinstance(value, np.ndarray):
         return [_rounded(one) for one in value.tolist()]
-    return _short(value)
-
-
-def _short(value: Any) -> Any:
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+    return value
 
 
 def _rows_name(run: RunRecord) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from gptasks.compare.reading import Stored
 from gptasks.errors import GptasksError
-from gptasks.metrics import measure
+from gptasks.metrics import measure, metric_class
 from gptasks.metrics.bootstrap import Measure, interval, resample_weights
 from gptasks.tags import entities
 
@@ -29,6 +29,9 @@ LABELS = 20
 
 CELLS = 100
 """Labels up to which a confusion matrix is kept."""
+
+PART = 256
+"""Rows that are scored one by one at a time."""
 
 THRESHOLDS = np.linspace(0, 1, 101)
 
@@ -67,7 +70,7 @@ def details(
         except GptasksError:  # of a plugin that is not there; the run's own score is shown
             continue
     found: dict[str, Any] = {
-        "rows": row_scores(measures, len(stored.ids)),
+        "rows": row_scores(stored, labels, list(measures), extra),
         "slices": slice_scores(measures, slices, len(stored.ids)),
         "labels": label_scores(stored, labels),
         "confusion": confusion(stored, labels),
@@ -92,22 +95,37 @@ def are_tags(references: Sequence[Any]) -> bool:
 # -- by row and slice ---------------------------------------------------------------------
 
 
-def row_scores(measures: Mapping[str, Measure], n: int) -> dict[str, Any]:
-    """The first metric that is defined on single rows, and its value on each: (n,).
+def row_scores(
+    stored: Stored, labels: Sequence[str], metrics: Sequence[str], extra: Mapping[str, type[Metric]]
+) -> dict[str, Any]:
+    """The first of the metrics that is defined on single rows, and its value on each: (n,).
 
-    A log loss is; an AUROC is not. {"metric": None, "values": []} where none is.
+    A log loss is; an AUROC is not. {"metric": None, "values": []} where none is. A row that is
+    answered exactly and yet gets 0, as the F1 of a sentence without entities, has no value: the 0
+    is a convention.
     """
-    for name, found in measures.items():
-        values = np.concatenate([found(part) for part in _single_rows(n)])
+    for name in metrics:
+        values = np.concatenate(
+            [
+                measure(name, part.predictions, part.references, labels, extra=extra)(
+                    np.eye(len(part.ids))
+                )
+                for part in _parts(stored)
+            ]
+        )
         if not np.isnan(values).all():
+            if metric_class(name, extra=extra).is_better_higher:
+                pairs = zip(stored.predictions, stored.references, strict=True)
+                exact = np.array([said.value == meant for said, meant in pairs])
+                values = np.where(exact & (values == 0), np.nan, values)
             return {"metric": name, "values": values}
     return {"metric": None, "values": []}
 
 
-def _single_rows(n: int) -> list[np.ndarray]:
-    """Weights (n, R) that count one row each, at most 512 at a time."""
-    whole = range(0, n, 512)
-    return [np.eye(n, min(512, n - start), k=-start) for start in whole]
+def _parts(stored: Stored) -> Iterator[Stored]:
+    """The rows, few enough at a time that a weight for each pair of them takes no room."""
+    for start in range(0, len(stored.ids), PART):
+        yield stored.at(range(start, min(start + PART, len(stored.ids))))
 
 
 def slice_scores(

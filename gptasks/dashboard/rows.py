@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -68,13 +69,21 @@ def text_of(shown: Any) -> str:
     return shown if isinstance(shown, str) else str(shown)
 
 
-def slices_of(answers: Answers, labels: Sequence[str]) -> list[Slice]:
-    """The rows by label, by length, by source, and by every column of `task.slice_by`."""
+def lengths_of(inputs: Sequence[Any]) -> list[int]:
+    """The number of words of each input."""
+    return [len(words(text_of(one))) for one in inputs]
+
+
+def slices_of(answers: Answers, labels: Sequence[str], lengths: Sequence[int]) -> list[Slice]:
+    """The rows by label, by length, by source, and by every column of `task.slice_by`.
+
+    lengths: the words of each input.
+    """
     references = answers.stored.references
     by: dict[str, Sequence[Any]] = {}
     if are_labels(references, labels):
         by["label"] = references
-    by["words of input"] = [len(words(text_of(one))) for one in answers.inputs]
+    by["words of input"] = lengths
     by["source"] = [source_of(id) for id in answers.stored.ids]
     by |= answers.columns
     return [one for name, values in by.items() for one in _slices(name, values)]
@@ -87,44 +96,70 @@ def source_of(id: str) -> str:
 
 
 def _slices(by: str, values: Sequence[Any]) -> Iterator[Slice]:
-    named = _quarters(values) if _are_many_numbers(values) else [_shown(one) for one in values]
+    numbers = _numbers(values)
+    named = [_shown(one) for one in values] if numbers is None else _quarters(numbers)
     counts = Counter(named)
     if len(counts) < 2 or len(counts) > len(named) / 2:  # one slice, or nearly one a row
         return
     frequent = [name for name, _ in counts.most_common(VALUES)]
-    order = [name for name in dict.fromkeys(named) if name in frequent]
-    order = _by_start(order) if _are_many_numbers(values) else sorted(order)
-    for name in order:
+    for name in _in_order(frequent):
         yield Slice(by, name, np.array([i for i, one in enumerate(named) if one == name]))
     rest = [i for i, one in enumerate(named) if one not in set(frequent)]
     if rest:
         yield Slice(by, "other values", np.array(rest))
 
 
+MISSING = "no value"
+
+
 def _shown(value: Any) -> str:
-    return "no value" if value is None or value == "" else str(value)
+    return MISSING if value is None or value == "" else str(value)
 
 
-def _are_many_numbers(values: Sequence[Any]) -> bool:
-    numbers = [one for one in values if isinstance(one, int | float) and not isinstance(one, bool)]
-    return len(numbers) == len(values) and len(set(numbers)) > VALUES
+def _numbers(values: Sequence[Any]) -> list[float] | None:
+    """The values as numbers, those that are missing not a number; None where one is no number, as
+    csv files write them, or where there are few enough to be slices of their own."""
+    found = []
+    for one in values:
+        if isinstance(one, bool):
+            return None
+        try:
+            found.append(math.nan if _shown(one) == MISSING else float(one))
+        except (TypeError, ValueError):
+            return None
+        if math.isinf(found[-1]):
+            return None
+    return found if len({one for one in found if not math.isnan(one)}) > VALUES else None
 
 
 def _quarters(values: Sequence[float]) -> list[str]:
     """The quarter of all values that each lies in, as its least and its largest value."""
-    cuts = np.unique(np.quantile(values, [0.25, 0.5, 0.75]))
-    places = np.searchsorted(cuts, values, side="left")
-    ends = {
-        place: [value for value, at in zip(values, places, strict=True) if at == place]
-        for place in set(places.tolist())
-    }
-    names = {place: _span(min(inside), max(inside)) for place, inside in ends.items()}
-    return [names[place] for place in places.tolist()]
+    given = np.array(values)
+    is_there = ~np.isnan(given)
+    cuts = np.unique(np.quantile(given[is_there], [0.25, 0.5, 0.75]))
+    places = np.searchsorted(cuts, given, side="left")
+    names = {}
+    for place in np.unique(places[is_there]):
+        inside = given[is_there & (places == place)]
+        names[place] = _span(inside.min(), inside.max())
+    there = zip(places, is_there, strict=True)
+    return [names[place] if is_given else MISSING for place, is_given in there]
 
 
 def _span(low: float, high: float) -> str:
-    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    return _digits(low) if low == high else f"{_digits(low)} to {_digits(high)}"
 
 
-def _by_start(names: Sequence[str]) -> list[str]:
-    return sorted(names, key=lambda name: float(name.partition(" ")[0]))
+def _digits(number: float) -> str:
+    return str(int(number)) if number == int(number) and abs(number) < 1e15 else f"{number:g}"
+
+
+def _in_order(names: Sequence[str]) -> list[str]:
+    """Numbers and spans of them by their least value, what is missing last; else by name."""
+    starts = {}
+    for name in names:
+        try:
+            starts[name] = math.inf if name == MISSING else float(name.partition(" to ")[0])
+        except ValueError:
+            return sorted(names)
+    return sorted(names, key=starts.__getitem__)

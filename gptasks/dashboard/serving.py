@@ -47,6 +47,7 @@ class Followed:
         self._content = Content({}, {})
         self._comparison: tuple[Any, Comparison | None] = ("", None)
         self._kept: dict[str, bytes] = {}
+        self._told = ""
 
     def state(self) -> str:
         """Changes when a run begins, goes on or ends."""
@@ -70,6 +71,12 @@ class Followed:
             if name not in self._kept:
                 self._kept[name] = as_bytes(make())
             return self._kept[name]
+
+    def warn(self, fault: str) -> None:
+        """Log it, once: every page that is open asks again and again."""
+        if fault != self._told:
+            self._told = fault
+            logger.warning("%s", fault)
 
     def _read(self) -> None:
         state = self.state()
@@ -144,7 +151,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         except ConnectionError:  # the reader has left
             return
         except Exception as error:
-            logger.warning("%s can't be shown: %s", path, error)
+            self.followed.warn(f"{path} can't be shown: {error}")
             self._answer(500, "text/plain", f"{error}\n".encode())
 
     def _is_meant(self) -> bool:

@@ -29,7 +29,6 @@ def run(argv: Sequence[str]) -> None:
     check_page_options(parser, options)
 
     from gptasks.compare import Broken, Comparison, RunRecord, compare_runs
-    from gptasks.compare.reading import read_runs
     from gptasks.dashboard.serving import Followed, is_loopback, server
 
     folders = options.runs or ["runs"]
@@ -38,10 +37,8 @@ def run(argv: Sequence[str]) -> None:
     def compared(runs: list[RunRecord], broken: list[Broken]) -> Comparison:
         return compare_runs(runs, broken, **asked)
 
-    runs, broken = read_runs(folders)
-    if runs:
-        compared(runs, broken)  # what is wrong with the options is told here
     followed = Followed(folders, compared, rows=options.rows, texts=not options.no_texts)
+    followed.block("head")  # what is wrong with the options is told here
     with server(followed, title=options.title, host=options.host, port=options.port) as found:
         address = f"http://{_shown(options.host)}:{found.server_address[1]}/"
         if not is_loopback(options.host):

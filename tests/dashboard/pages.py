@@ -21,6 +21,11 @@ def content_of(paths: Sequence[Path | str], tests: str = "auto", **options: Any)
     return content(runs, broken, comparison, **options)
 
 
+def block_of(made: Content, kind: str, number: int) -> Any:
+    """A block of the run of this number."""
+    return made.blocks[f"{kind}-{made.head['runs'][number]['key']}"]()
+
+
 def blocks_of(page: Path | str) -> dict[str, Any]:
     """The blocks of a page by name, all but the plots' library."""
     text = page if isinstance(page, str) else page.read_text("utf-8")

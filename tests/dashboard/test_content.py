@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from made_runs import answers, made_run
-from pages import blocks_of, content_of
+from pages import block_of, blocks_of, content_of
 from small_runs import predictions_of
 from small_runs import run as trained
 
@@ -55,25 +55,25 @@ def test_runs_on_the_same_rows_share_them(two: Path) -> None:
     assert block["inputs"] == [f"text {n}" for n in range(20)]
     assert block["references"][:2] == [0, 1]  # places in the labels, which stand there once
     assert block["balance"] == {"bad": 10, "good": 10}
-    said = [made.blocks[f"answers-{n}"]()["predictions"] for n in range(2)]
+    said = [block_of(made, "answers", n)["predictions"] for n in range(2)]
     assert sum(a != b for a, b in zip(*said, strict=True)) == 4
 
 
 def test_answers_stand_in_the_order_of_the_shared_rows(two: Path) -> None:
-    expected = content_of([two]).blocks["answers-1"]()
+    expected = block_of(content_of([two]), "answers", 1)
     lines = predictions_of(two / "good")
     (two / "good/predictions/test.jsonl").write_text(
         "".join(json.dumps(line) + "\n" for line in reversed(lines)), "utf-8"
     )
-    found = content_of([two]).blocks["answers-1"]()
+    found = block_of(content_of([two]), "answers", 1)
     for key in ("predictions", "rows", "scores", "confusion"):
         assert found[key] == expected[key]
 
 
 def test_rows_of_files_of_other_names_are_matched_by_their_places(two: Path) -> None:
-    expected = content_of([two]).blocks["answers-1"]()
+    expected = block_of(content_of([two]), "answers", 1)
     rewritten(two / "good", lambda n, record: {**record, "id": f"other.csv:{n}"})
-    assert content_of([two]).blocks["answers-1"]() == expected
+    assert block_of(content_of([two]), "answers", 1) == expected
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_rows_of_files_of_other_names_are_matched_by_their_places(two: Path) -> 
 def test_predictions_that_can_t_be_shown_are_told(two: Path, change: Any, reason: str) -> None:
     rewritten(two / "good", change)
     made = content_of([two], tests="none")
-    assert made.blocks["answers-1"]() == {"fault": reason.format(run=two / "good")}
-    assert "fault" not in made.blocks["answers-0"]()
+    assert block_of(made, "answers", 1) == {"fault": reason.format(run=two / "good")}
+    assert "fault" not in block_of(made, "answers", 0)
 
 
 def test_without_any_predictions_the_scores_are_still_there(two: Path) -> None:
@@ -97,14 +97,14 @@ def test_without_any_predictions_the_scores_are_still_there(two: Path) -> None:
         (two / run / "predictions/test.jsonl").unlink()
     made = content_of([two], tests="none")
     assert made.blocks[made.head["runs"][0]["rows"]]() == {"n": 0, "ids": []}
-    assert made.blocks["answers-0"]() == {"fault": "its predictions can't be read."}
+    assert block_of(made, "answers", 0) == {"fault": "its predictions can't be read."}
 
 
 def test_many_rows_are_shown_in_part_and_scored_in_whole(two: Path) -> None:
     made = content_of([two], rows=5)
     rows = made.blocks[made.head["runs"][0]["rows"]]()
     assert (rows["n"], rows["ids"]) == (20, [f"test.csv:{n + 2}" for n in (0, 4, 8, 12, 16)])
-    found = made.blocks["answers-0"]()
+    found = block_of(made, "answers", 0)
     assert len(found["predictions"]) == len(found["rows"]["values"]) == 5
     assert sum(map(sum, found["confusion"])) == 20
 
@@ -120,13 +120,27 @@ def test_a_page_without_texts_holds_none(tmp_path: Path) -> None:
     assert not any(word in bare for word in ("secret", "written", "meant"))
 
 
+def test_a_block_is_of_its_run_whatever_others_there_are(two: Path) -> None:
+    before = content_of([two])
+    made_run(two / "another", FAIR)
+    after = content_of([two])
+    assert [run["name"] for run in after.head["runs"]] == ["another", "fair", "good"]
+    for number in range(2):
+        key = before.head["runs"][number]["key"]
+        assert key == after.head["runs"][number + 1]["key"]
+        assert f"answers-{key}" in after.blocks
+
+
 def test_columns_of_slice_by_are_slices(tmp_path: Path) -> None:
     slices = [{"genre": "drama" if n % 4 else "comedy"} for n in range(20)]
-    made_run(tmp_path / "a", FAIR, slices=slices)
+    made_run(tmp_path / "a", FAIR)  # which did not keep them
+    run = made_run(tmp_path / "b", FAIR, slices=slices, strategy="head")
+    with (run / "config.yaml").open("a", encoding="utf-8") as file:
+        file.write("task.slice_by: [genre]\n")
     made = content_of([tmp_path])
     rows = made.blocks[made.head["runs"][0]["rows"]]()
     assert rows["columns"]["genre"][:2] == ["comedy", "drama"]
-    found = [one for one in made.blocks["answers-0"]()["slices"] if one["by"] == "genre"]
+    found = [one for one in block_of(made, "answers", 1)["slices"] if one["by"] == "genre"]
     assert [(one["value"], one["n"]) for one in found] == [("comedy", 5), ("drama", 15)]
 
 
@@ -134,7 +148,7 @@ def test_curves_are_thinned_out_and_keep_their_ends(two: Path) -> None:
     points = [{"step": n, "train/loss": 1 / (n + 1), "time/seconds": n / 2} for n in range(1301)]
     points += [{"step": 1300, "validation/loss": None}]
     (two / "fair/history.jsonl").write_text("\n".join(map(json.dumps, points)), "utf-8")
-    curves = content_of([two]).blocks["curves-0"]()
+    curves = block_of(content_of([two]), "curves", 0)
     loss = curves["train/loss"]
     assert len(loss["step"]) <= POINTS + 1
     assert (loss["step"][0], loss["step"][-1], loss["seconds"][-1]) == (0, 1300, 650.0)
@@ -148,7 +162,7 @@ def test_a_run_that_goes_on_is_there_with_its_curves(two: Path) -> None:
     assert [run["name"] for run in made.head["runs"]] == ["good", "fair"]
     going = made.head["runs"][1]
     assert (going["finished"], going["step"], going["task"]) == (False, 7, "toy")
-    assert made.blocks["curves-1"]()["train/loss"]["value"] == [0.5]
+    assert block_of(made, "curves", 1)["train/loss"]["value"] == [0.5]
     assert made.head["broken"] == []
 
 
@@ -157,6 +171,11 @@ def test_a_folder_that_is_no_run_is_a_line(two: Path) -> None:
     head = content_of([two]).head
     assert [run["name"] for run in head["runs"]] == ["fair"]
     assert head["broken"][0]["reason"].startswith(f"{two}/good/results.json can't be read")
+    (two / "good/results.json").unlink()  # nor is one that goes on, without its configuration
+    (two / "good/config.yaml").write_text("", "utf-8")
+    head = content_of([two]).head
+    assert [run["name"] for run in head["runs"]] == ["fair"]
+    assert head["broken"][0]["reason"] == f"{two}/good/config.yaml holds no configuration."
 
 
 def test_a_run_keeps_the_columns_of_slice_by(tmp_path: Path) -> None:

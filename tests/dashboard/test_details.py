@@ -39,9 +39,8 @@ def values(found: Stored) -> list[str]:
 
 
 def test_a_row_is_worth_what_the_metric_gives_it_alone() -> None:
-    found = drawn(600)  # more than one part of the weights
-    single = measure("accuracy", found.predictions, found.references, LABELS)
-    rows = told.row_scores({"accuracy": single}, 600)
+    found = drawn(600)  # more than one part of them
+    rows = told.row_scores(found, LABELS, ["accuracy"], {})
     right = [a == b for a, b in zip(values(found), found.references, strict=True)]
     assert rows["metric"] == "accuracy"
     assert rows["values"].tolist() == [float(one) for one in right]
@@ -49,12 +48,17 @@ def test_a_row_is_worth_what_the_metric_gives_it_alone() -> None:
 
 def test_the_first_metric_that_single_rows_have_is_taken() -> None:
     found = drawn()
-    measures = {
-        name: measure(name, found.predictions, found.references, LABELS)
-        for name in ("auroc", "log_loss")
-    }
-    assert told.row_scores(measures, 60)["metric"] == "log_loss"
-    assert told.row_scores({"auroc": measures["auroc"]}, 60) == {"metric": None, "values": []}
+    assert told.row_scores(found, LABELS, ["auroc", "log_loss"], {})["metric"] == "log_loss"
+    assert told.row_scores(found, LABELS, ["auroc"], {}) == {"metric": None, "values": []}
+
+
+def test_an_exact_answer_that_gets_nothing_by_convention_is_worth_no_number() -> None:
+    meant = [["O", "O"], ["O", "O"], ["B-PER", "O"]]
+    said = [["O", "O"], ["O", "B-PER"], ["B-PER", "O"]]
+    rows = told.row_scores(stored(said, meant), ("O",), ["entity_f1"], {})
+    assert rows["values"] == pytest.approx([np.nan, 0.0, 1.0], nan_ok=True)
+    sure = stored(["good"], ["good"], [1.0])  # of a log loss, 0 is the best there is
+    assert told.row_scores(sure, LABELS, ["log_loss"], {})["values"] == pytest.approx([0.0])
 
 
 def test_a_slice_has_the_scores_of_its_rows_alone() -> None:

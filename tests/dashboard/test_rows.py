@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gptasks.compare.reading import Stored
-from gptasks.dashboard.rows import Answers, slices_of, source_of
+from gptasks.dashboard.rows import Answers, lengths_of, slices_of, source_of
 from gptasks.task import Prediction
 
 
@@ -21,7 +21,7 @@ def answers(n: int = 24, **more: Any) -> Answers:
 
 def cut(found: Answers, labels: tuple[str, ...] = ("bad", "good")) -> dict[str, dict[str, int]]:
     shown: dict[str, dict[str, int]] = {}
-    for one in slices_of(found, labels):
+    for one in slices_of(found, labels, lengths_of(found.inputs)):
         shown.setdefault(one.by, {})[one.value] = len(one.places)
     return shown
 
@@ -54,6 +54,16 @@ def test_columns_are_cut_by_value_the_rare_ones_together() -> None:
     assert list(shown["year"]) == [
         "1950 to 1964", "1965 to 1979", "1980 to 1994", "1995 to 2009",
     ]  # fmt: skip
+
+
+def test_numbers_that_a_csv_writes_as_texts_are_cut_in_quarters_what_is_missing_apart() -> None:
+    years = ["" if i < 4 else str(1990 + i) for i in range(44)]
+    shown = cut(answers(44, year=years, month=[str(1 + i % 11) for i in range(44)]))
+    assert list(shown["year"].items()) == [
+        ("1994 to 2003", 10), ("2004 to 2013", 10), ("2014 to 2023", 10), ("2024 to 2033", 10),
+        ("no value", 4),
+    ]  # fmt: skip
+    assert list(shown["month"]) == [str(1 + n) for n in range(11)]
 
 
 def test_a_column_with_one_value_or_one_a_row_is_no_slice() -> None:

@@ -7,7 +7,7 @@ async function configuration() {
   if (!numbers.length) return [note("No run is finished yet.")];
   const [a, b] = [chosen("a"), chosen("b")];
   const drawn = state.all ? numbers.slice(0, BESIDE) : [a, b].filter((i) => i !== undefined);
-  const settings = await Promise.all(drawn.map((i) => block(`config-${i}`)));
+  const settings = await Promise.all(drawn.map((i) => block(`config-${head.runs[i].key}`)));
   const keys = [...new Set(settings.flatMap((one) => Object.keys(one)))].filter((key) => key !== "run"); // which says where it is
   const shown = (value) => (value === undefined ? "absent" : value === null ? "null" : typeof value === "object" ? JSON.stringify(value) : String(value));
   const differ = keys.filter((key) => new Set(settings.map((one) => shown(one[key]))).size > 1);

@@ -8,7 +8,7 @@ async function curves() {
   const usual = [...runsOfTask().slice(0, 8), ...numbers.filter((i) => !head.runs[i].finished)];
   const asked = state.runs === undefined ? usual : numbers.filter((i) => state.runs.split("|").includes(head.runs[i].path));
   const drawn = asked.slice(0, CURVES);
-  const found = await Promise.all(drawn.map((i) => block(`curves-${i}`)));
+  const found = await Promise.all(drawn.map((i) => block(`curves-${head.runs[i].key}`)));
   const names = [...new Set(found.flatMap((one) => Object.keys(one)))].sort((a, b) => b.startsWith("validation/") - a.startsWith("validation/") || a.localeCompare(b));
   const name = names.includes(state.curve) ? state.curve : names[0];
   const x = state.x === "seconds" ? "seconds" : "step";

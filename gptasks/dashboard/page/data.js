@@ -16,7 +16,7 @@ async function data() {
 
 async function dataCard(members, rows) {
   const run = head.runs[members[0]];
-  const settings = await block(`config-${members[0]}`);
+  const settings = await block(`config-${run.key}`);
   const facts = Object.entries(settings).filter(([key, value]) => key.startsWith("task.data.") && value !== null && value !== "" && !["task.data.directory", "task.data.options"].includes(key))
     .map(([key, value]) => [key.slice("task.data.".length), typeof value === "object" ? JSON.stringify(value) : String(value)]);
   const splits = Object.entries(run.data).map(([split, found]) => ({ split, ...found }));

@@ -6,7 +6,7 @@ const LONG = 700;
 /** What a run says of the rows that are shown, as texts: {rows, said(i), right(i), scores, metric}. */
 async function answersOf(i) {
   const run = head.runs[i];
-  const [rows, answers] = await Promise.all([block(run.rows), block(`answers-${i}`)]);
+  const [rows, answers] = await Promise.all([block(run.rows), block(`answers-${head.runs[i].key}`)]);
   const name = (value, labels) => (typeof value === "number" && rows.answer === "label" ? labels[value] : value);
   const said = (n) => name(answers.predictions?.[n], run.labels);
   const meant = (n) => name(rows.references?.[n], rows.labels);

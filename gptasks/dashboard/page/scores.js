@@ -4,7 +4,7 @@ async function scores() {
   const i = chosen("a");
   if (i === undefined) return [note("No run is finished yet.")];
   const run = head.runs[i];
-  const answers = await block(`answers-${i}`);
+  const answers = await block(`answers-${head.runs[i].key}`);
   const parts = [el("div", { class: "controls" }, taskMenu(), runMenu("a", "Run"))];
   parts.push(everyMetric(run));
   if (answers.fault) return [...parts, note(`Nothing more can be shown: ${answers.fault}`)];
