@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from command_line import gptasks
 from made_runs import answers, made_run
+from scipy.stats import binomtest
 
 from gptasks.compare import compare_runs
 from gptasks.dashboard.serving import Followed, server
@@ -48,6 +49,7 @@ SENTENCES = [
 TAGGED = [
     (["B-PER", "O", "B-LOC"], ["B-PER", "O", "B-LOC"]),
     (["O", "O", "O"], ["O", "B-LOC", "I-LOC"]),
+    (["B-LOC", "O"], ["O", "O"]),
 ]
 EVIL = "<img src=x onerror=\"document.title='broken into'\">"
 
@@ -67,7 +69,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four runs of a sentiment, one of tagged words, two that write; one of them goes on."""
+    """Four runs of a sentiment, two of tagged words, two that write, and one that goes on."""
     folder = tmp_path_factory.mktemp("runs")
     inputs = [f"film number {n} {EVIL if n == 1 else '好'}" for n in range(40)]
     slices = [{"genre": "drama" if n % 3 else "comedy"} for n in range(40)]
@@ -85,11 +87,15 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         points = [{"step": s, "train/loss": 2 / (s + 1), "time/seconds": s} for s in range(9)]
         (run / "history.jsonl").write_text("\n".join(map(json.dumps, points)), "utf-8")
-    made_run(folder / "tags", TAGGED, task="names", labels=("O",), metrics=["entity_f1"])
+    for n, given in enumerate((TAGGED, [(meant, meant) for _, meant in TAGGED])):
+        made_run(
+            folder / f"tags{n}", given, task="names", labels=("O",), metrics=["entity_f1"],
+            strategy=("lora", "head")[n],
+        )  # fmt: skip
     for n, given in enumerate((SENTENCES, [(meant, meant) for _, meant in SENTENCES])):
         made_run(
             folder / f"texts{n}", given, task="write", labels=(), metrics=["rougeL"],
-            strategy=("lora", "full")[n],
+            strategy=("lora", "head")[n],
         )  # fmt: skip
     (folder / "going").mkdir()
     shutil.copy(folder / "run0/config.yaml", folder / "going")
@@ -245,6 +251,70 @@ def test_fixed_and_broken_add_up(browser: Any, report: Path, runs: Path) -> None
     page.until(f"document.body.innerText.includes('B fixes {broke} and breaks {fixed}')")
 
 
+@pytest.mark.parametrize(
+    ("task", "told", "fixed"),
+    [
+        ("toy", "of 2 seeds of A's, and of 2 of B's", ""),
+        ("write", "rougeL: B is better by", "B fixes 2 and breaks 0 of 3 rows."),
+        # A found a name in a sentence without one; by itself such a sentence has no F1
+        ("names", "entity_f1: B is better by", "B fixes 2 and breaks 0 of 3 rows."),
+    ],
+)
+def test_what_is_told_of_two_runs_is_of_their_task(
+    browser: Any, report: Path, runs: Path, task: str, told: str, fixed: str
+) -> None:
+    names = {"toy": "run", "write": "texts", "names": "tags"}
+    a, b = (str(runs / f"{names[task]}{n}") for n in range(2))
+    page = opened(browser, report, tab="pairs", task=task, a=a, b=b)
+    assert told in page.text()
+    assert fixed in page.text()
+    assert page.text().count("Holm's correction") == 1
+
+
+def test_the_sign_test_is_exact(browser: Any, report: Path, runs: Path) -> None:
+    a, b = str(runs / "run1"), str(runs / "run3")  # two seeds
+    page = opened(browser, report, tab="pairs", a=a, b=b)
+    fixed, broke = (
+        int(page.text().split(word)[1].split(")")[0]) for word in ("better (", "worse (")
+    )
+    p = binomtest(fixed, fixed + broke).pvalue
+    assert f"A sign test of fixed against broken rows gives p {p:.4f}." in page.text()
+
+
+def test_what_was_chosen_for_another_task_hides_no_row(browser: Any, report: Path) -> None:
+    there = {"tab": "examples", "task": "toy"}
+    page = opened(browser, report, true="positive", said="O", **there, **{"c.genre": "horror"})
+    page.until("document.querySelectorAll('.example').length === 25")
+    menus = "[...document.querySelectorAll('.controls select')]"
+    assert page.run(f"return {menus}.every((one) => one.selectedIndex >= 0)")
+
+
+def test_it_is_used_by_the_keyboard(browser: Any, report: Path) -> None:
+    def press(key: str) -> None:
+        page.run(
+            "document.activeElement.dispatchEvent("
+            "new KeyboardEvent('keydown', {key: arguments[0], bubbles: true}))",
+            key,
+        )
+
+    page = opened(browser, report, tab="curves")
+    page.run("document.getElementById('tab-curves').focus()")
+    for key, tab in (
+        ("End", "configuration"),
+        ("ArrowRight", "leaderboard"),
+        ("ArrowLeft", TABS[-1]),
+    ):
+        press(key)
+        page.until(f"document.getElementById('view').dataset.tab === '{tab}'")
+        assert page.run("return document.activeElement.id") == f"tab-{tab}"
+    page.run("history.go(-3)")
+    page.until("document.getElementById('view').dataset.tab === 'curves'")
+    page.run("document.querySelectorAll('select')[2].focus()")
+    page.set("Against", "seconds")  # draws the view anew
+    page.until("document.querySelector('.plot').ariaLabel.includes('against seconds')")
+    assert page.run("return document.activeElement.value") == "seconds"
+
+
 def test_a_phone_has_no_page_wider_than_itself(browser: Any, report: Path) -> None:
     screen = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
@@ -300,6 +370,8 @@ def test_a_page_that_is_served_shows_what_is_new(browser: Any, tmp_path: Path) -
             page.open("scores")
             page.until(DRAWN)
             assert page.faults() == []
+            (tmp_path / "runs").rename(tmp_path / "moved")
+            page.until("document.getElementById('summary').innerText.includes('does not exist')")
         finally:
             browser.get("about:blank")
             found.shutdown()

@@ -33,20 +33,46 @@ async function show() {
     inside = [note(`This view can't be shown: ${error.message}`)];
   }
   if (mine !== turn) return;
+  const before = view.dataset.tab === name ? underHands() : null;
   view.dataset.tab = name;
   view.replaceChildren(...[inside].flat().filter(Boolean));
+  if (before) restore(before);
+}
+
+const CONTROLS = "button, select, input, summary, .wide";
+
+/** What a control is called, and so found again when its view is drawn anew. */
+const identity = (control) => control.labels?.[0]?.textContent.slice(0, 60) || control.ariaLabel || control.textContent.slice(0, 60);
+
+/** Where the reader is: the control in use, what is unfolded, how far wide tables are moved. */
+function underHands() {
+  const control = document.activeElement;
+  return {
+    control: view.contains(control) && control.matches(CONTROLS) ? [control.tagName, identity(control)] : null,
+    unfolded: [...view.querySelectorAll("details")].map((one) => one.open),
+    moved: [...view.querySelectorAll(".wide")].map((one) => one.scrollLeft),
+  };
+}
+
+function restore({ control, unfolded, moved }) {
+  [...view.querySelectorAll("details")].forEach((one, n) => { one.open ||= Boolean(unfolded[n]); });
+  [...view.querySelectorAll(".wide")].forEach((one, n) => { one.scrollLeft = moved[n] ?? 0; });
+  if (!control) return;
+  const same = [...view.querySelectorAll(CONTROLS)].find((one) => one.tagName === control[0] && identity(one) === control[1]);
+  same?.focus({ preventScroll: true });
 }
 
 function tabs() {
   view.setAttribute("role", "tabpanel");
-  const open = (name) => { choose({ tab: name, page: "" }); show(); };
+  const open = (name) => { choose({ tab: name, page: "" }, { back: true }); show(); };
   strip.replaceChildren(...VIEWS.map(([name, title]) => el("button", {
     type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "view",
     onclick: () => open(name),
     onkeydown: (event) => {
-      const way = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (!way) return;
-      const place = (VIEWS.findIndex(([one]) => one === name) + way + VIEWS.length) % VIEWS.length;
+      const here = VIEWS.findIndex(([one]) => one === name);
+      const place = { ArrowRight: (here + 1) % VIEWS.length, ArrowLeft: (here || VIEWS.length) - 1, Home: 0, End: VIEWS.length - 1 }[event.key];
+      if (place === undefined) return;
+      event.preventDefault();
       open(VIEWS[place][0]);
       document.getElementById(`tab-${VIEWS[place][0]}`).focus();
     },
@@ -100,17 +126,17 @@ async function start() {
 /** Ask the server whether the runs went on, and show what is new; not under somebody's hands. */
 async function follow() {
   if (document.hidden || document.activeElement?.matches("input[type=search], select")) return;
-  let answer;
+  const before = head;
   try {
-    answer = await (await fetch(`state?${head.state}`)).json();
-  } catch {
-    document.getElementById("summary").textContent = "the server does not answer any more; what is shown is its last state";
+    const answer = await (await fetch(`state?${head.state}`)).json();
+    if (answer.state === head.state) return summary();
+    blocks.delete("head");
+    head = await block("head");
+  } catch (error) {
+    const reason = error.message.startsWith("the server") ? error.message : "the server does not answer any more";
+    document.getElementById("summary").textContent = `${reason}; what is shown is its last state`;
     return;
   }
-  if (answer.state === head.state) return summary();
-  const before = head;
-  blocks.delete("head");
-  head = await block("head");
   const same = before.runs.length === head.runs.length && before.runs.every((run, i) => run.path === head.runs[i].path && run.finished === head.runs[i].finished);
   for (const name of [...blocks.keys()]) if (!same || name.startsWith("curves-")) if (name !== "head") blocks.delete(name);
   summary();

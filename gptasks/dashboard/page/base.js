@@ -26,6 +26,12 @@ const short = (value) => (Number.isInteger(value) ? String(value) : score(value,
 
 const count = (n, thing) => `${n.toLocaleString("en")} ${thing}${n === 1 ? "" : "s"}`;
 
+const pValue = (p) => (!isNumber(p) ? "–" : p < 0.00005 ? "<0.0001" : score(p));
+
+/** The least and the largest of many numbers. */
+const least = (values) => values.reduce((found, one) => Math.min(found, one), Infinity);
+const most = (values) => values.reduce((found, one) => Math.max(found, one), -Infinity);
+
 const share = (part, whole) => (whole ? `${((100 * part) / whole).toFixed(1)}%` : "–");
 
 // -- blocks ---------------------------------------------------------------------------------
@@ -35,7 +41,11 @@ const blocks = new Map();
 
 /** The content of a block, unpacked when it is first asked for. */
 function block(name) {
-  if (!blocks.has(name)) blocks.set(name, unpacked(name).then(JSON.parse));
+  if (!blocks.has(name)) {
+    const asked = unpacked(name).then(JSON.parse);
+    blocks.set(name, asked);
+    asked.catch(() => blocks.delete(name)); // so that it is asked for again
+  }
   return blocks.get(name);
 }
 
@@ -44,7 +54,7 @@ async function unpacked(name) {
   if (held === null) {
     if (!live) throw new Error(`this page holds no ${name}`);
     const answer = await fetch(`block/${name}`);
-    if (!answer.ok) throw new Error(`the server has no ${name} (${answer.status})`);
+    if (!answer.ok) throw new Error(`the server can't show it: ${(await answer.text()).trim()}`);
     return answer.text();
   }
   if (typeof DecompressionStream === "undefined") {
@@ -65,12 +75,15 @@ let head = null;
 /** Kept behind the # of the address, so that a link leads to the same view. */
 const state = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
 
-function choose(changes) {
+/** back: whether the browser's Back is to undo it. */
+function choose(changes, { back = false } = {}) {
   for (const [name, value] of Object.entries(changes)) {
     if (value === "" || value === null || value === undefined) delete state[name];
     else state[name] = String(value);
   }
-  history.replaceState(null, "", `#${new URLSearchParams(state)}`);
+  const address = `#${new URLSearchParams(state)}`;
+  if (back && address !== location.hash) history.pushState(null, "", address);
+  else history.replaceState(null, "", address);
 }
 
 const tasks = () => [...new Set(head.runs.filter((run) => run.finished).map((run) => run.task))];
@@ -91,12 +104,15 @@ function headline(i) {
 
 const better = (found) => (isNumber(found.value) ? (found.up === false ? -found.value : found.value) : -Infinity);
 
-/** The run chosen as A or B, or the usual one: the best, and the one after it. */
+/** The run chosen as A or B, or the usual one: the best, and the next one that was tested on the same rows. */
 function chosen(which) {
   const numbers = runsOfTask();
   const found = numbers.find((i) => head.runs[i].path === state[which]);
   if (found !== undefined) return found;
-  return which === "a" ? numbers[0] : numbers.find((i) => i !== chosen("a"));
+  if (which === "a") return numbers[0];
+  const a = chosen("a");
+  const others = numbers.filter((i) => i !== a);
+  return others.find((i) => head.runs[i].rows === head.runs[a].rows) ?? others[0];
 }
 
 /** What a run is called: its folder, or of folders of one name their paths. */
@@ -125,10 +141,10 @@ function menu(text, options, value, act) {
   return labelled(text, select);
 }
 
-function taskMenu() {
-  if (tasks().length < 2) return null;
-  return menu("Task", tasks().map((name) => [name, name]), task(), (value) => {
-    choose({ task: value, a: "", b: "" });
+function taskMenu(among = tasks()) {
+  if (among.length < 2) return null;
+  return menu("Task", among.map((name) => [name, name]), among.includes(state.task) ? state.task : task(), (value) => {
+    choose({ task: value, a: "", b: "", page: "", runs: "" });
     show();
   });
 }
@@ -137,7 +153,7 @@ function runMenu(which, text) {
   const options = runsOfTask().map((i) => [head.runs[i].path, described(i)]);
   const now = chosen(which);
   return menu(text, options, now === undefined ? "" : head.runs[now].path, (value) => {
-    choose({ [which]: value });
+    choose({ [which]: value, page: "" });
     show();
   });
 }
@@ -153,6 +169,7 @@ function field(text, value, act, placeholder = "") {
 }
 
 function copyButton(text) {
+  if (!text) return null;
   const button = el("button", { type: "button", class: "small", onclick: async () => {
     try {
       await navigator.clipboard.writeText(text);

@@ -9,20 +9,25 @@ async function examples() {
   const { rows } = found;
   const again = (changes) => { choose({ ...changes, page: "" }); fill(); };
   const outcomes = [["", "all"], ["wrong", rows.answer === "text" ? "not identical" : "wrong"], ["right", rows.answer === "text" ? "identical" : "right"]];
-  controls.push(menu("Outcome", outcomes, state.outcome ?? "", (value) => again({ outcome: value })));
+  if (head.texts || rows.answer !== "text") controls.push(menu("Outcome", outcomes, state.outcome ?? "", (value) => again({ outcome: value })));
   if (rows.answer === "label") {
+    for (const key of ["true", "said"]) if (!rows.labels.includes(state[key])) choose({ [key]: "" }); // of another task
     const labels = [["", "any"], ...rows.labels.map((label) => [label, label])];
     controls.push(menu("True label", labels, state.true ?? "", (value) => again({ true: value })));
     controls.push(menu("Predicted", labels, state.said ?? "", (value) => again({ said: value })));
   }
-  const columns = { source: rows.ids.map(sourceOf), ...rows.columns };
-  for (const [name, values] of Object.entries(columns)) {
-    const there = [...new Set(values.map((value) => String(value ?? "no value")))].sort();
+  const columns = {};
+  for (const [name, values] of Object.entries({ source: rows.ids.map(sourceOf), ...rows.columns })) {
+    const named = values.map((value) => (value === null || value === "" ? "no value" : String(value)));
+    const there = [...new Set(named)].sort((one, other) => one.localeCompare(other, "en", { numeric: true }));
     if (there.length < 2 || there.length > 100) continue;
+    columns[name] = named;
+    if (!there.includes(state[`c.${name}`])) choose({ [`c.${name}`]: "" }); // of another task
     controls.push(menu(name, [["", "any"], ...there.map((one) => [one, one])], state[`c.${name}`] ?? "", (value) => again({ [`c.${name}`]: value })));
   }
   const orders = [["", "order of the rows"], ["worst", "worst first"], ["best", "best first"], ["short", "shortest first"], ["long", "longest first"]];
   if (found.answers.scores?.confidence) orders.push(["sure", "surest first"], ["unsure", "least sure first"]);
+  if (!orders.some(([one]) => one === state.order)) choose({ order: "" });
   controls.push(menu("Sort", orders, state.order ?? "", (value) => again({ order: value })));
   controls.push(field("Search", state.q, (value) => again({ q: value }), rows.inputs ? "words of input or answer" : "words of the answer"));
   const box = el("div");
@@ -31,12 +36,12 @@ async function examples() {
   function fill() {
     const wanted = (state.q ?? "").toLowerCase();
     const kept = rows.ids.map((_, n) => n).filter((n) => {
-      if (state.outcome && found.isRight(n) !== (state.outcome === "right")) return false;
+      if (state.outcome && (head.texts || rows.answer !== "text") && found.isRight(n) !== (state.outcome === "right")) return false;
       if (rows.answer === "label" && state.true && found.meant(n) !== state.true) return false;
       if (rows.answer === "label" && state.said && found.said(n) !== state.said) return false;
       for (const [name, values] of Object.entries(columns)) {
         const asked = state[`c.${name}`];
-        if (asked && String(values[n] ?? "no value") !== asked) return false;
+        if (asked && values[n] !== asked) return false;
       }
       return !wanted || [inputText(rows.inputs?.[n]), found.meant(n), found.said(n), rows.ids[n]].join("\n").toLowerCase().includes(wanted);
     });

@@ -7,7 +7,7 @@ function leaderboard() {
   const going = head.runs.filter((run) => !run.finished);
   if (going.length) {
     parts.push(section("Not finished", table([
-      { name: "Run", get: (run) => run.name },
+      { name: "Run", get: (run) => run.name, show: (run) => el("span", { title: run.path }, called(head.runs.indexOf(run))) },
       { name: "Task", get: (run) => run.task },
       { name: "Backbone", get: (run) => run.backbone },
       { name: "Strategy", get: (run) => run.strategy },
@@ -31,12 +31,13 @@ function systems() {
   const scales = columns.map((_, number) => range(cells.filter((cell) => cell.column === number)));
   const inside = (cell, number) => {
     if (!cell) return "–";
-    const reasons = [...cell.flags, ...(cell.untested ? [`not tested: ${cell.untested}`] : [])];
-    const seeds = cell.seed_sd === null ? "" : `sd ${score(cell.seed_sd)} of ${count(cell.runs.length, "seed")}`;
+    const reasons = [...cell.flags.map((reason) => ["not comparable", reason]), ...(cell.untested ? [["not tested", `not tested: ${cell.untested}`]] : [])];
+    const below = reasons.map(([what, reason]) => el("span", { title: reason }, `${what} (${letter(reason)})`));
+    if (cell.runs.length > 1) below.unshift(`${cell.seed_sd === null ? "" : `sd ${score(cell.seed_sd)} of `}${count(cell.runs.length, "seed")}`);
     return el("span", { class: cell.flags.length ? "flagged" : cell.is_best ? "best" : "" },
       cell.is_best ? el("strong", { title: "significantly better than all others of its column" }, "★ ") : null,
-      scored(cell, scales[number], seeds ? el("small", {}, ` ${seeds}`) : null),
-      reasons.map((reason) => el("sup", { title: reason }, ` (${letter(reason)})`)));
+      scored(cell, scales[number]),
+      below.map((line) => el("small", { class: "below" }, line)));
   };
   const shown = [
     ...keys.map((key, number) => ({
@@ -45,6 +46,7 @@ function systems() {
       show: (line) => (number === 0 ? nameOf(line, key) : line.name[key]),
     })),
     ...columns.map((column, number) => ({
+      number,
       name: `${keys.includes("task") ? "" : `${column.task} `}${column.metric}`,
       title: `${column.metric} on ${count(column.rows, "test row")} of ${column.task}; ${column.is_better_higher ? "higher" : "lower"} is better`,
       numeric: true,
@@ -59,13 +61,15 @@ function systems() {
     const wanted = (state.find ?? "").toLowerCase();
     const kept = rows.filter((line) => [...Object.values(line.name), line.baseline ?? "", ...line.cells.map((cell) => columns[cell.column].task)].join(" ").toLowerCase().includes(wanted))
       .filter((line) => !state.nobase || !line.baseline);
-    box.replaceChildren(kept.length ? table(shown, kept, { caption: "Test scores with 95% intervals over the test rows", key: "s", rowClass: (line) => (line.baseline ? "baseline" : "") }) : note("No line is like this."));
+    const filled = new Set(kept.flatMap((line) => line.cells.map((cell) => cell.column)));
+    box.replaceChildren(kept.length ? table(shown.filter((column) => column.number === undefined || filled.has(column.number)), kept, { caption: "Test scores with 95% intervals over the test rows", key: "s", rowClass: (line) => (line.baseline ? "baseline" : "") }) : note("No line is like this."));
   };
   fill();
   const footnotes = [...letters].map(([reason, sign]) => el("li", {}, `(${sign}) ${reason}`));
   const baselines = el("input", { type: "checkbox", checked: !state.nobase, onchange: () => { choose({ nobase: baselines.checked ? "" : 1 }); fill(); } });
   return section("Leaderboard",
     el("div", { class: "controls" }, field("Filter", state.find, (value) => { choose({ find: value }); fill(); }, "lora, sentiment, …"), labelled("Baselines", baselines)),
+    note("A line is a configuration: the mean of its seeds, and the 95% interval over the test rows, drawn on the scale of its column. ★ is significantly better than all others of its column. Baselines are in italics. Press a configuration to see its scores."),
     box,
     footnotes.length ? el("ul", { class: "footnotes" }, footnotes) : null);
 }
@@ -85,19 +89,26 @@ function tests() {
   const every = lines.filter((line) => !line.baseline);
   const told = keys.filter((key) => new Set(every.map((line) => line.name[key])).size > 1);
   const name = (number) => (told.length ? told : keys).map((key) => lines[number].name[key]).filter(Boolean).join(" ");
-  const p = (value) => (value === null ? "–" : value < 0.00005 ? "<0.0001" : score(value));
   return section("Tests between two systems",
     note(`Paired, on the same test rows; p corrected over ${count(made.length, "test")} (Holm). Rows needed: to find this difference in 80% of all cases.`),
     table([
-      { name: "Metric", get: (test) => `${columns[test.column].task} ${columns[test.column].metric}` },
+      { name: "Metric", get: (test) => `${columns[test.column].task} ${columns[test.column].metric}${columns[test.column].is_better_higher ? "" : " (lower is better)"}` },
       { name: "a", get: (test) => name(test.a) },
       { name: "b", get: (test) => name(test.b) },
       { name: "a − b", numeric: true, get: (test) => test.difference, show: (test) => `${score(test.difference)} [${score(test.low)}, ${score(test.high)}]` },
-      { name: "p", numeric: true, up: false, get: (test) => test.p_holm, show: (test) => el("span", { class: test.is_significant ? "best" : "" }, p(test.p_holm), test.is_significant ? " significant" : "") },
+      { name: "p", numeric: true, up: false, get: (test) => test.p_holm, show: (test) => el("span", { class: test.is_significant ? "best" : "" }, pValue(test.p_holm), test.is_significant ? " significant" : "") },
       { name: "Effect", numeric: true, get: (test) => test.effect, show: (test) => score(test.effect, 3) },
       { name: "Rows", numeric: true, get: (test) => test.rows, show: (test) => test.rows.toLocaleString("en") },
       { name: "Rows needed", numeric: true, get: (test) => test.rows_needed, show: (test) => test.rows_needed?.toLocaleString("en") },
     ], made, { caption: "Paired tests", key: "t" }));
+}
+
+/** Says so where a run's scores can't be compared with those of most runs of its task. */
+function flagged(i) {
+  const { cells, columns, systems: lines } = head.table;
+  const own = cells.filter((cell) => cell.runs.includes(i) && !lines[cell.system].baseline && columns[cell.column].task === head.runs[i].task);
+  const flags = [...new Set(own.flatMap((cell) => cell.flags))];
+  return flags.length ? el("small", { class: "below flagged" }, `not comparable: ${flags.join("; ")}`) : "";
 }
 
 function allRuns() {
@@ -105,19 +116,20 @@ function allRuns() {
   const numbers = runsOfTask();
   const metrics = [...new Set(numbers.flatMap((i) => Object.keys(head.runs[i].scores.test ?? {})))];
   const scales = Object.fromEntries(metrics.map((name) => [name, range(numbers.map((i) => head.runs[i].scores.test?.[name] ?? {}))]));
-  const pick = (which, i) => el("input", { type: "radio", name: which, checked: chosen(which) === i, "aria-label": `${called(i)} as ${which.toUpperCase()}`,
-    onchange: () => choose({ [which]: head.runs[i].path }) });
+  const now = { a: chosen("a"), b: chosen("b") };
+  const pick = (which, i) => el("input", { type: "radio", name: which, checked: now[which] === i, "aria-label": `${called(i)} as ${which.toUpperCase()}`,
+    onchange: () => { now[which] = i; choose({ [which]: head.runs[i].path }); } });
   const columns = [
     { name: "Run", get: (i) => called(i), show: (i) => el("button", { type: "button", class: "link", title: head.runs[i].path, onclick: () => { choose({ a: head.runs[i].path, tab: "scores" }); show(); } }, called(i)) },
-    { name: "A", get: (i) => (chosen("a") === i ? 0 : 1), show: (i) => pick("a", i) },
-    { name: "B", get: (i) => (chosen("b") === i ? 0 : 1), show: (i) => pick("b", i) },
+    { name: "A", get: (i) => (now.a === i ? 0 : 1), show: (i) => pick("a", i) },
+    { name: "B", get: (i) => (now.b === i ? 0 : 1), show: (i) => pick("b", i) },
     { name: "Backbone", get: (i) => head.runs[i].backbone },
     { name: "Strategy", get: (i) => head.runs[i].strategy },
     { name: "Seed", numeric: true, get: (i) => head.runs[i].seed },
     ...metrics.map((name, place) => ({
       name, numeric: true, up: head.runs[numbers[0]].scores.test?.[name]?.up,
       get: (i) => head.runs[i].scores.test?.[name]?.value,
-      show: (i) => (place ? score(head.runs[i].scores.test?.[name]?.value) : scored(head.runs[i].scores.test?.[name], scales[name])),
+      show: (i) => (place ? score(head.runs[i].scores.test?.[name]?.value) : [scored(head.runs[i].scores.test?.[name], scales[name]), flagged(i)]),
     })),
     { name: "Minutes", numeric: true, up: false, get: (i) => head.runs[i].timing?.total_seconds, show: (i) => score(head.runs[i].timing?.total_seconds / 60, 1) },
   ];

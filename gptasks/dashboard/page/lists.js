@@ -2,6 +2,7 @@
 
 const PAGE = 25;
 const LONG = 700;
+const LEFT_OUT = "(texts are left out)";
 
 /** What a run says of the rows that are shown, as texts: {rows, said(i), right(i), scores, metric}. */
 async function answersOf(i) {
@@ -15,7 +16,7 @@ async function answersOf(i) {
     fault: answers.fault,
     values: answers.rows?.values ?? [],
     metric: answers.rows?.metric,
-    isRight: (n) => said(n) === meant(n),
+    isRight: (n) => said(n) !== undefined && said(n) === meant(n), // nobody knows it of texts that were left out
   };
 }
 
@@ -67,15 +68,20 @@ function answer(found, value, n) {
 function example(every, n) {
   const { rows } = every[0];
   const lines = [];
-  if (rows.inputs && rows.answer !== "tags") lines.push(["Input", text(inputText(rows.inputs[n]), "input")]);
-  lines.push(["Reference", answer(every[0], every[0].meant(n), n)]);
+  if (rows.inputs && rows.answer !== "tags") {
+    const input = rows.inputs[n];
+    if (input !== null && typeof input === "object" && !Array.isArray(input)) {
+      for (const [name, part] of Object.entries(input)) lines.push([name, text(inputText(part), "input")]);
+    } else lines.push(["Input", text(inputText(input), "input")]);
+  }
+  lines.push(["Reference", answer(every[0], every[0].meant(n) ?? LEFT_OUT, n)]);
   every.forEach((found, place) => {
     const name = every.length > 2 ? called(found.run) : every.length > 1 ? "AB"[place] : "Prediction";
     const facts = [];
     if (found.metric) facts.push(`${found.metric} ${short(found.values[n])}`);
     for (const [key, values] of Object.entries(found.answers.scores ?? {})) facts.push(`${key} ${short(values[n])}`);
     lines.push([name, el("span", { class: found.isRight(n) ? "right" : "wrong" }, sign(found, n),
-      answer(found, found.said(n) ?? "(texts are left out)", n), el("span", { class: "facts" }, ` ${facts.join(" · ")}`))]);
+      answer(found, found.said(n) ?? LEFT_OUT, n), el("span", { class: "facts" }, ` ${facts.join(" · ")}`))]);
   });
   const all = el("button", { type: "button", class: "small", onclick: async () => {
     all.disabled = true;
@@ -83,7 +89,7 @@ function example(every, n) {
     const others = runsOfTask().filter((i) => head.runs[i].rows === head.runs[every[0].run].rows);
     const found = (await Promise.all(others.slice(0, 50).map(answersOf))).filter((one) => !one.fault);
     all.replaceWith(el("dl", {}, found.map((one) => [el("dt", {}, called(one.run)),
-      el("dd", { class: one.isRight(n) ? "right" : "wrong" }, answer(one, one.said(n), n),
+      el("dd", { class: one.isRight(n) ? "right" : "wrong" }, answer(one, one.said(n) ?? LEFT_OUT, n),
         el("span", { class: "facts" }, one.metric ? ` ${one.metric} ${score(one.values[n], 3)}` : ""))])));
   } }, "What every run says");
   return el("article", { class: "example" }, el("h3", {}, rows.ids[n]),

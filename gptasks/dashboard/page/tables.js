@@ -2,13 +2,16 @@
 
 const PART = 100;
 
+/** Signs up to which a text is not broken into lines; a longer one is given room. */
+const SHORT = 24;
+
 /**
  * A table. columns: {name, get(row), show(row)?, numeric?, up?, title?}, where `get` gives what is
  * sorted by and `show` what stands in the cell (a text or an element). sort: {by, down} at first.
  */
 function table(columns, rows, { caption, sort = null, key = null, rowClass = null } = {}) {
-  const remembered = key && state[key] ? { by: Number(state[key].split(".")[0]), down: state[key].endsWith("d") } : null;
-  let order = remembered && columns[remembered.by] ? remembered : sort;
+  const asked = key && state[key] ? columns.findIndex((column) => column.name === state[key].slice(2)) : -1;
+  let order = asked >= 0 ? { by: asked, down: state[key].startsWith("d") } : sort;
   let shown = PART;
   const body = el("tbody");
   const more = el("button", { type: "button", onclick: () => { shown += 1000; fill(); } });
@@ -17,7 +20,7 @@ function table(columns, rows, { caption, sort = null, key = null, rowClass = nul
       el("button", { type: "button", title: column.title ?? `Sort by ${column.name}`, onclick: () => {
         const first = column.numeric ? column.up !== false : false;
         order = { by: number, down: order?.by === number ? !order.down : first };
-        if (key) choose({ [key]: `${number}.${order.down ? "d" : "u"}` });
+        if (key) choose({ [key]: `${order.down ? "d" : "u"}.${column.name}` });
         fill();
       } }, column.name)));
 
@@ -31,9 +34,11 @@ function table(columns, rows, { caption, sort = null, key = null, rowClass = nul
       el("tr", { class: rowClass?.(row) }, columns.map((column, number) => {
         const value = column.show ? column.show(row) : column.get(row);
         const inside = value === null || value === undefined || value === "" ? "–" : value;
-        return number === 0
+        const made = number === 0
           ? el("th", { scope: "row" }, inside)
           : el("td", { class: column.numeric ? "number" : "" }, inside);
+        if (!column.numeric) made.classList.add(made.textContent.length > SHORT ? "long" : "short");
+        return made;
       }))));
     more.hidden = rows.length <= shown;
     more.textContent = `Show more of ${rows.length.toLocaleString("en")}`;
@@ -72,12 +77,12 @@ function bar({ value, low, high }, [from, to]) {
 /** The least and the largest end of some intervals. */
 function range(scores) {
   const ends = scores.flatMap(({ value, low, high }) => [value, low, high]).filter(isNumber);
-  return [Math.min(...ends), Math.max(...ends)];
+  return [least(ends), most(ends)];
 }
 
-/** A score with its interval; more: what else is said of it. */
-function scored(found, scale, more = null) {
+/** A score with its interval. */
+function scored(found, scale) {
   if (!isNumber(found?.value)) return "–";
   const ends = isNumber(found.low) ? el("span", { class: "ends" }, ` [${score(found.low, 3)}, ${score(found.high, 3)}]`) : null;
-  return el("span", { class: "scored" }, score(found.value), ends, more, scale ? bar(found, scale) : null);
+  return el("span", { class: "scored" }, score(found.value), ends, scale ? bar(found, scale) : null);
 }
