@@ -37,8 +37,9 @@ async function dataCard(members, rows) {
       { name: "Share", numeric: true, get: (one) => one.n, show: (one) => share(one.n, total) },
     ], balance, { caption: "Balance of the test rows" }));
   }
-  if (rows.lengths?.length) parts.push(plot(`Length of the inputs, in words: half are below ${median(rows.lengths)}, the longest has ${Math.max(...rows.lengths)}`, [{ type: "histogram", x: rows.lengths, name: "rows" }], { x: "words of input", y: "test rows", height: 260 }));
-  return section(`Data of ${run.task}`, ...parts);
+  if (rows.lengths?.length) parts.push(plot(`Length of the inputs, in words: half are below ${median(rows.lengths)}, the longest has ${most(rows.lengths)}`, [{ type: "histogram", x: rows.lengths, name: "rows" }], { x: "words of input", y: "test rows", height: 260 }));
+  const { sha256 } = run.data.test ?? {};
+  return section(`Data of ${run.task}${sha256 ? `, test rows ${sha256.slice(0, 8)}` : ""}`, ...parts);
 }
 
 function median(values) {

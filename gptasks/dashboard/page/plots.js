@@ -6,13 +6,26 @@ function library() {
   plotly ??= unpacked("plotly").then((script) => {
     document.head.append(el("script", {}, script));
     return window.Plotly;
+  }).catch((error) => {
+    plotly = null; // so that it is asked for again
+    throw error;
   });
   return plotly;
 }
 
 const SIGNS = ["circle", "square", "diamond", "cross", "x", "triangle-up", "star"];
 const DASHES = ["solid", "dash", "dot", "dashdot"];
-const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f"]; // told apart by the colour-blind (Okabe and Ito)
+const COLOURS = { // told apart by the colour-blind (after Okabe and Ito), and 3:1 against the paper
+  light: ["#0072b2", "#d55e00", "#008a64", "#b75a8f", "#a67300", "#3a93c8", "#6b6b6b"],
+  dark: ["#4ea6dd", "#e8743b", "#2bb58a", "#d68fb5", "#e69f00", "#9cd3f5", "#9a9a9a"],
+};
+
+const palette = () => COLOURS[document.documentElement.dataset.theme] ?? COLOURS.light;
+
+const isNarrow = () => matchMedia("(max-width: 40rem)").matches;
+
+/** A text as a plot shows it: plotly would read HTML in it. */
+const plain = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 
 /** Resolves when the place is part of the page, so that its width is known. */
 const shown = (place) => new Promise((done) => {
@@ -37,7 +50,7 @@ function plot(label, traces, { x = "", y = "", height = 360, numbers = null, ...
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: "system-ui, sans-serif", color: colour("--text") },
-    colorway: COLOURS,
+    colorway: palette(),
     legend: { orientation: "h", y: -0.25 },
     hovermode: "closest",
     xaxis: { ...axis(x), ...xaxis },

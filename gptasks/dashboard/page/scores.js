@@ -22,7 +22,7 @@ function everyMetric(run) {
   return section("Scores", table([
     { name: "Metric", get: (name) => name, show: (name) => `${name}${run.scores.test[name].up ? "" : " (lower is better)"}` },
     ...Object.entries(columns).map(([column, found]) => ({ name: column, numeric: true, get: (name) => found?.[name]?.value, show: (name) => scored(found?.[name]) })),
-  ], names, { caption: `${run.name}: ${count(run.data.test?.n ?? 0, "test row")}, 95% intervals over them` }));
+  ], names, { caption: `${called(head.runs.indexOf(run))}: ${count(run.data.test?.n ?? 0, "test row")}, 95% intervals over them` }));
 }
 
 function byLabel(answers) {
@@ -56,12 +56,16 @@ function confusionMatrix(run, counts) {
   const shares = counts.map((row, r) => row.map((n) => (sums[r] ? n / sums[r] : 0)));
   const wrong = counts.flatMap((row, r) => row.map((n, c) => ({ n, r, c }))).filter(({ n, r, c }) => n && r !== c).sort((a, b) => b.n - a.n);
   const size = Math.min(900, 160 + 40 * counts.length);
+  const room = isNarrow() ? 12 : 24;
+  const ticks = { tickvals: run.labels.map((_, n) => n), ticktext: run.labels.map((label) => plain(label.length > room ? `${label.slice(0, room)}…` : label)) };
+  const at = counts.map((_, n) => n);
   const words = wrong.length ? `most often ${run.labels[wrong[0].r]} is taken for ${run.labels[wrong[0].c]} (${wrong[0].n})` : "nothing is confused";
   return section("Confusion matrix", plot(`Share of each true label's rows by what was predicted; ${words}`, [{
-    type: "heatmap", z: shares, x: run.labels, y: run.labels, zmin: 0, zmax: 1, colorscale: [[0, colour("--paper")], [1, "#0072b2"]],
-    text: counts, texttemplate: counts.length <= 15 ? "%{text}" : "", hovertemplate: "%{y} taken for %{x}: %{text} rows<extra></extra>", showscale: true,
+    type: "heatmap", z: shares, x: at, y: at, zmin: 0, zmax: 1, colorscale: [[0, colour("--paper")], [1, palette()[0]]],
+    text: counts, texttemplate: counts.length <= 15 ? "%{text}" : "", showscale: !isNarrow(), hoverinfo: "text",
+    hovertext: counts.map((row, r) => row.map((n, c) => `${plain(run.labels[r])} taken for ${plain(run.labels[c])}: ${count(n, "row")}`)),
   }], {
-    x: "predicted", y: "true", height: size, xaxis: { type: "category" }, yaxis: { type: "category", autorange: "reversed" },
+    x: "predicted", y: "true", height: size, xaxis: { ...ticks, showgrid: false }, yaxis: { ...ticks, showgrid: false, autorange: "reversed" },
     numbers: table([
       { name: "True", get: (one) => run.labels[one.r] },
       { name: "Predicted", get: (one) => run.labels[one.c] },
@@ -76,7 +80,7 @@ function reliabilityDiagram(run, bins) {
   return section("Reliability", plot(`Accuracy against confidence, 15 bins${isNumber(error) ? `; expected calibration error ${score(error)}` : ""}. Below the diagonal the model is surer than it is right`, [
     { x: [0, 1], y: [0, 1], mode: "lines", name: "perfectly calibrated", line: { dash: "dash", color: colour("--faint") }, hoverinfo: "skip" },
     { x: bins.map((bin) => bin.confidence), y: bins.map((bin) => bin.accuracy), mode: "lines+markers", name: "test rows",
-      marker: { size: bins.map((bin) => 6 + 20 * Math.sqrt(bin.n / Math.max(...bins.map((one) => one.n)))) },
+      marker: { size: bins.map((bin) => 6 + 20 * Math.sqrt(bin.n / most(bins.map((one) => one.n)))) },
       text: bins.map((bin) => count(bin.n, "row")), hovertemplate: "confidence %{x:.3f}, accuracy %{y:.3f}, %{text}<extra></extra>" },
   ], {
     x: "mean confidence of the bin", y: "accuracy", xaxis: { range: [0, 1.02] }, yaxis: { range: [0, 1.02] },
@@ -96,7 +100,7 @@ function thresholdCurve(every) {
   const precision = at.map((_, t) => (reached[t] ? found[t] / reached[t] : null));
   const recall = at.map((_, t) => (n ? found[t] / n : null));
   const f1 = at.map((_, t) => (reached[t] + n ? (2 * found[t]) / (reached[t] + n) : null));
-  const best = f1.indexOf(Math.max(...f1.filter(isNumber)));
+  const best = f1.indexOf(most(f1.filter(isNumber)));
   const rows = at.map((threshold, t) => ({ threshold, precision: precision[t], recall: recall[t], f1: f1[t], n: reached[t] }));
   return section("Threshold",
     el("div", { class: "controls" }, menu("Label", names.map((one) => [one, one]), name, (value) => { choose({ of: value }); show(); })),
@@ -105,7 +109,7 @@ function thresholdCurve(every) {
       { x: at, y: recall, name: "recall", mode: "lines", line: { dash: "dash" } },
       { x: at, y: f1, name: "F1", mode: "lines", line: { dash: "dot" } },
     ], {
-      x: `threshold of the probability of ${name}`, y: "", xaxis: { range: [0, 1] }, yaxis: { range: [0, 1.02] },
+      x: `threshold of the probability of ${plain(name)}`, y: "", xaxis: { range: [0, 1] }, yaxis: { range: [0, 1.02] },
       numbers: table([
         { name: "Threshold", numeric: true, get: (one) => one.threshold, show: (one) => score(one.threshold, 2) },
         { name: "Precision", numeric: true, get: (one) => one.precision, show: (one) => score(one.precision) },
