@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import atexit
 import contextlib
 import errno
 import logging
@@ -17,6 +18,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 
 from gptasks.errors import ConfigError, GptasksError, suggest
+from gptasks.training.stopping import SIGNALS, Stopping
 from gptasks.verbs import VERBS, function
 
 PATIENCE = 10.0
@@ -39,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with _own_output(), _sure_to_stop():
         try:
             verb, rest = _verb(arguments)
-            function(verb)(rest)
+            with Stopping():  # from the start: libraries take seconds to be imported
+                function(verb)(rest)
             if sys.stdout is not None:
                 sys.stdout.flush()  # here, where what goes wrong can still be told
         except GptasksError as error:
@@ -53,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt as stop:
             again = f"; to go on: {_again(arguments)}"
             _say(f"stopped {stop}".rstrip() + (again if verb in GO_ON else "."))
+            atexit.register(_stop_plainly)
             return 128 + getattr(stop, "number", signal.SIGINT)
         except BrokenPipeError:  # the reader of our output left, as `| head` does
             _drop_stdout()
@@ -124,6 +128,12 @@ def _sure_to_stop() -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook = before
+
+
+def _stop_plainly() -> None:
+    """Let another Ctrl-C, while libraries clean up behind a goodbye, end the process, no more."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _lines(error: GptasksError) -> list[str]:

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from command_line import OWN, Result, films, gptasks, program, train, write_csv
 from gptasks import TrainingError
 from gptasks.config import RunConfig
 from gptasks.plugins import version_of
+from gptasks.training.stopping import SIGNALS
 from gptasks.verbs import VERBS, function
 
 HEAVY = ("torch", "transformers", "evaluate", "datasets", "wandb", "sklearn", "peft", "hydra",
@@ -297,12 +299,20 @@ def test_a_stopped_training_is_kept_and_says_how_to_go_on(
     assert not Path("stopped/results.json").exists()
 
 
-def test_ctrl_c_elsewhere_promises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_elsewhere_promises_nothing(
+    number: signal.Signals, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def stop(argv: object) -> None:
-        raise KeyboardInterrupt
+        signal.raise_signal(number)
 
+    later: list[Callable[[], None]] = []
+    monkeypatch.setattr("atexit.register", later.append)
     monkeypatch.setattr("gptasks.verbs.tasks.run", stop)
-    assert gptasks("tasks") == (130, "", "gptasks: stopped.\n")
+    assert gptasks("tasks") == (code, "", "gptasks: stopped.\n")
+    before = {each: signal.getsignal(each) for each in SIGNALS}
+    later[0]()  # at the end, while libraries clean up, another one ends the process and no more
+    assert {signal.signal(each, handler) for each, handler in before.items()} == {signal.SIG_DFL}
 
 
 def test_ctrl_c_is_not_lost_in_a_destructor(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -28,11 +28,15 @@ class Stopping:
 
     A signal raises Stopped at once, but inside `patient` the first one only sets `wish`, and who
     is patient there looks at it when a step is done. A second one does not wait.
+
+    Code that a Stopped passes through may turn it into an error of its own, as a cleanup does that
+    finds its work half done; it becomes Stopped again here.
     """
 
     def __init__(self) -> None:
         self.wish: int | None = None
         """The signal that has come and been left for later."""
+        self._raised: int | None = None
         self._is_patient = False
         self._before: dict[signal.Signals, Any] = {}
 
@@ -42,11 +46,18 @@ class Stopping:
             self._before = {number: signal.signal(number, self._hear) for number in SIGNALS}
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """Let signals mean what they meant before."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
+        if self._raised is not None and isinstance(error, Exception):
+            raise Stopped(self._raised) from error
 
     @contextmanager
     def patient(self) -> Iterator[None]:
@@ -64,4 +75,5 @@ class Stopping:
         if self._is_patient and self.wish is None:
             self.wish = number
         else:
+            self._raised = number
             raise Stopped(number)

@@ -43,6 +43,22 @@ def test_the_first_signal_waits_for_who_is_patient_and_the_second_does_not(numbe
             signal.raise_signal(number)
 
 
+def fail(error: Exception) -> None:
+    """Turn whatever is raised meanwhile into an error, as a cleanup does that fails."""
+    try:
+        signal.raise_signal(signal.SIGINT)
+    finally:
+        raise error
+
+
+def test_a_signal_that_code_made_an_error_of_still_stops():
+    with pytest.raises(Stopped) as stopped, Stopping():
+        fail(AttributeError("half done"))
+    assert stopped.value.number == signal.SIGINT
+    with pytest.raises(OSError, match="full"), Stopping() as stopping, stopping.patient():
+        fail(OSError("full"))  # the signal waits, and what goes wrong meanwhile is told
+
+
 def test_a_signal_that_nobody_looked_at_is_not_lost():
     done = []
 
