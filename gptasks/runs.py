@@ -143,12 +143,19 @@ class RunFolder:
         """The curves."""
         return HistoryFile(self.path / HISTORY)
 
-    def write_results(self, results: Mapping[str, Any]) -> None:
-        """Write results.json, which makes the run a finished one; numbers that are none are
-        null."""
+    def prepare_results(self, results: Mapping[str, Any]) -> None:
+        """Write all of results.json but its name, so that what can fail fails here; numbers that
+        are none are null."""
         text = json.dumps(plain(results), indent=2, ensure_ascii=False, allow_nan=False)
         with writing(self.path / RESULTS):
-            _write(self.path / RESULTS, text + "\n")
+            _write_part(self.path / RESULTS, text + "\n")
+
+    def finish(self) -> None:
+        """Give results.json its name, which makes the run a finished one, and remove what only an
+        unfinished one needs."""
+        with writing(self.path / RESULTS):
+            _beside(self.path / RESULTS).replace(self.path / RESULTS)
+        self.clear_checkpoints()
 
     def clear_checkpoints(self) -> None:
         """Remove what only an unfinished run needs."""
@@ -375,14 +382,28 @@ def _no_run(path: Path, file: str) -> RunError:
     return RunError(f"{path} is no run folder: it has no {file} (it has: {held}).")
 
 
+def _beside(path: Path) -> Path:
+    """Where a file is written before it takes the place of `path`."""
+    return path.with_name(path.name + PART)
+
+
 def _write(path: Path, text: str) -> None:
     """Replace a file whole or not at all."""
-    part = path.with_name(path.name + PART)
+    _write_part(path, text)
+    try:
+        _beside(path).replace(path)
+    finally:
+        _beside(path).unlink(missing_ok=True)
+
+
+def _write_part(path: Path, text: str) -> None:
+    """Write what is to become `path`; nothing is left where that fails."""
+    part = _beside(path)
     try:
         with part.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())  # a rename must never stand before its content
-        part.replace(path)
-    finally:
+    except BaseException:
         part.unlink(missing_ok=True)
+        raise

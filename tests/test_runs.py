@@ -91,7 +91,9 @@ def test_another_place_or_tracker_is_the_same_run(begun):
 
 def test_a_finished_run_is_only_looked_at(begun):
     folder = RunFolder(begun)
-    folder.write_results(RESULTS)
+    folder.prepare_results(RESULTS)
+    assert not folder.is_finished
+    folder.finish()
     working = RunFolder(begun)
     working._acquire()
     before = content(begun)
@@ -359,7 +361,8 @@ def test_results_are_json_that_any_reader_takes(tmp_path):
 
     folder = RunFolder(tmp_path)
     odd = {"value": float("nan"), "low": float("inf"), "n": np.int64(3), "list": (1, 2)}
-    folder.write_results({**RESULTS, "metrics": odd, "labels": ["负面"]})
+    folder.prepare_results({**RESULTS, "metrics": odd, "labels": ["负面"]})
+    folder.finish()
     text = (tmp_path / "results.json").read_text("utf-8")
     assert "负面" in text
 
@@ -381,7 +384,7 @@ def test_results_are_whole_or_not_there(place):
             match=r"results\.json can't be written: File too large\. Make room, then repeat the "
             r"command to go on\.",
         ) as fault:
-            folder.write_results({**RESULTS, "labels": ["label"] * 1000})
+            folder.prepare_results({**RESULTS, "labels": ["label"] * 1000})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert fault.value.exit_code == 1

@@ -78,6 +78,7 @@ def train(config: RunConfig) -> Path:
 
     if not processes.first(claim):
         processes.first(lambda: check_same_data(config, folder))
+        processes.first(folder.clear_checkpoints)  # of a run killed at its very end
         logger.info("%s is finished; remove it, or give another run=DIR, to run again", folder.path)
         return folder.path
     try:
@@ -120,12 +121,20 @@ class _Session:
         self.pad_id = 0
 
     def carry_out(self) -> None:
-        """Run. The tracker hears of a failure before it leaves here."""
+        """Run. The tracker hears of a failure before it leaves here, and of a success before the
+        run counts as finished: one that is killed meanwhile tells it all again."""
         self.splits = self._timed("data", self._load)
         if self.tracker is None:
             self._run()
-            return
-        self.tracker.start(info(self.config, self.folder))
+        else:
+            self._run_tracked(self.tracker)
+        self.processes.first(self.folder.finish)
+        logger.info(
+            "finished in %s: %s", duration(time.monotonic() - self.started), self.folder.path
+        )
+
+    def _run_tracked(self, tracker: Tracker) -> None:
+        tracker.start(info(self.config, self.folder))
         exit_code = 1
         try:
             self._run()
@@ -134,7 +143,7 @@ class _Session:
             exit_code = error.exit_code
             raise
         finally:
-            self.tracker.finish(exit_code)
+            tracker.finish(exit_code)
 
     def _run(self) -> None:
         baselines = self._timed("baselines", lambda: self.processes.first(self._baselines))
@@ -326,7 +335,7 @@ class _Session:
         predictions: Mapping[str, Sequence[Prediction]],
         baselines: Mapping[str, Mapping[str, Score]],
     ) -> None:
-        """Write predictions, then results, which make the run a finished one; tell the tracker."""
+        """Write predictions and cards, tell the tracker, and leave the results ready."""
         import torch
 
         from gptasks.runtime import processor
@@ -364,11 +373,7 @@ class _Session:
         )
         write_cards(self.folder, self.config, results)
         tell(self.tracker, self.task, scores, baselines, predictions["test"], test)
-        self.folder.write_results(results)
-        self.folder.clear_checkpoints()
-        logger.info(
-            "finished in %s: %s", duration(time.monotonic() - self.started), self.folder.path
-        )
+        self.folder.prepare_results(results)
 
     def _timed(self, name: str, do: Callable[[], T]) -> T:
         started = time.monotonic()

@@ -12,6 +12,7 @@ from small_runs import adapter, configured, points, remains, small, write_review
 
 from gptasks import runs
 from gptasks.tasks.logistic import LogisticProbe
+from gptasks.tracking.jsonl import JsonlTracker
 from gptasks.training import session, trainer
 from gptasks.training.checkpoint import Checkpoints
 from gptasks.training.session import train
@@ -94,7 +95,7 @@ def folder() -> Path:
         (trainer._Loop, "_load_best", 1),
         (session, "quick_scores", 4),
         (session, "write_predictions", 1),
-        (runs.RunFolder, "write_results", 1),
+        (runs.RunFolder, "finish", 1),
     ],
     ids=lambda value: value.__name__.rpartition(".")[2] if hasattr(value, "__name__") else None,
 )
@@ -243,8 +244,11 @@ def test_head_goes_on_after_its_fit(data, tmp_path, monkeypatch):
     assert remains(run_head()) == expected
 
 
-def test_trackers_are_told_the_whole_story_again(data):
-    stopped(data, runs.HistoryFile, "append", 8)
+@pytest.mark.parametrize(
+    ("owner", "name", "call"), [(runs.HistoryFile, "append", 8), (JsonlTracker, "finish", 1)]
+)
+def test_trackers_are_told_the_whole_story_again(owner, name, call, data):
+    stopped(data, owner, name, call)
     run(data)
     lines = (folder() / "tracking.jsonl").read_text().splitlines()
     told = [json.loads(line) for line in lines]
@@ -253,6 +257,8 @@ def test_trackers_are_told_the_whole_story_again(data):
     assert told[starts[0]]["id"] == told[starts[1]]["id"]
     last = [t for t in told[starts[1] :] if t["event"] == "log"]
     assert [{"step": t["step"], **t["values"]} for t in last] == points(folder())
+    ends = [t["event"] for t in told[starts[1] :] if t["event"] not in ("start", "log")]
+    assert ends == ["summary", "confusion", "table", "finish"]
 
 
 # -- what may be broken meanwhile ---------------------------------------------------------

@@ -166,7 +166,7 @@ def test_a_full_disk_and_a_read_only_one_leave_the_last_good_state(data, tmp_pat
         (session, "load_splits", 1),
         (session, "write_predictions", 1),
         (session, "full_scores", 3),
-        (RunFolder, "write_results", 1),
+        (RunFolder, "prepare_results", 1),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -193,7 +193,9 @@ def test_a_folder_removed_meanwhile_is_one_line_and_not_made_again(
 def test_a_finished_run_is_not_shown_for_rows_that_changed_since(data):
     folder = run(data, "strategy=head", "run=r")
     before = (folder / "results.json").read_bytes()
+    (folder / "checkpoints" / "head").mkdir(parents=True)  # a kill at the very end leaves them
     assert run(data, "strategy=head", "run=r") == folder
+    assert not (folder / "checkpoints").exists()
     data.write_text(data.read_text("utf-8").replace("number 7 was", "number seven was"), "utf-8")
     with pytest.raises(RunError, match=r"r is finished, but on other data: .* changed since\."):
         run(data, "strategy=head", "run=r")
