@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -220,18 +220,8 @@ class HistoryFile:
         with writing(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(line)
 
-    def mark(self) -> int:
-        """Number of points."""
-        return len(self.points())
-
-    def rewind(self, mark: int) -> None:
-        """Keep the first `mark` points; fewer, and a warning, where some can't be read."""
-        points = self.points()[:mark]
-        if len(points) < mark:
-            logger.warning(
-                "%s is damaged: of the %d points made before the stop, %d are left",
-                *(self.path, mark, len(points)),
-            )
+    def rewind(self, points: Sequence[Mapping[str, Any]]) -> None:
+        """Hold these points and no others."""
         with writing(self.path):
             _write(self.path, "".join(json.dumps(point) + "\n" for point in points))
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 STATE, TENSORS = "state.json", "tensors.safetensors"
 
 
@@ -77,7 +77,7 @@ class Checkpoints:
         for n, place in enumerate(places, 1):
             try:
                 checkpoint, data = _read(place)
-            except (OSError, ValueError, TypeError, KeyError) as error:
+            except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
                 then = "taking the one before" if n < len(places) else "there is none before it"
                 logger.warning("checkpoint %s is damaged (%s); %s", place, error, then)
                 continue

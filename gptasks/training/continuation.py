@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from gptasks.config import RunConfig
 from gptasks.data.splits import load_splits
@@ -34,18 +35,18 @@ class Curves:
             self.file.append(step, values)
             self.tracker.log(step, values)
 
-    def mark(self) -> int:
-        """Number of points in the file."""
-        return self.file.mark()
+    def points(self) -> list[dict[str, Any]]:
+        """Every point in the file."""
+        return self.file.points()
 
-    def rewind(self, mark: int) -> None:
-        """Keep the first `mark` points, and tell them to the tracker, which starts anew."""
+    def rewind(self, points: Sequence[Mapping[str, Any]]) -> None:
+        """Go back to these points, and tell them to the tracker, which starts anew."""
         if self.tracker is None:
             return
-        self.file.rewind(mark)
-        for point in self.file.points():
-            step = point.pop("step")
-            self.tracker.log(step, {k: math.nan if v is None else v for k, v in point.items()})
+        self.file.rewind(points)
+        for point in points:
+            told = {k: math.nan if v is None else v for k, v in point.items() if k != "step"}
+            self.tracker.log(point["step"], told)
 
 
 class Memory:

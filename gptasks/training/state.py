@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 
 class History(Protocol):
-    """Where the points of the curves go; `mark` and `rewind` serve going on after a stop."""
+    """Where the points of the curves go; `points` and `rewind` serve going on after a stop."""
 
     def append(self, step: int, values: Mapping[str, float]) -> None:
         """Add one point."""
         ...
 
-    def mark(self) -> int:
-        """How many points there are."""
+    def points(self) -> list[dict[str, Any]]:
+        """Every point so far, as JSON."""
         ...
 
-    def rewind(self, mark: int) -> None:
-        """Forget the points after `mark`: they will be made again."""
+    def rewind(self, points: Sequence[Mapping[str, Any]]) -> None:
+        """Go back to these points: later ones will be made again."""
         ...
 
 
@@ -42,8 +42,8 @@ class State:
     stale: int = 0
     """Validations in a row without a better score."""
 
-    mark: int = 0
-    """Points of the curves."""
+    points: list[dict[str, Any]] = field(default_factory=list)
+    """The curves so far: their own file has no SHA-256, and a power cut may take its end."""
 
     seconds: float = 0.0
     """Time taken."""

@@ -23,7 +23,7 @@ from gptasks.data.batching import collate, parts
 from gptasks.data.encoding import Window
 from gptasks.errors import TrainingError, listing
 from gptasks.options import TrainerOptions
-from gptasks.progress import Progress
+from gptasks.progress import Progress, counted
 from gptasks.room import holding
 from gptasks.training.checkpoint import Checkpoint, Checkpoints
 from gptasks.training.plan import Plan, adamw
@@ -264,7 +264,7 @@ class _Loop:
                 tensors[f"optimizer.{key}.{name}"] = value
 
         def write() -> None:
-            state.mark = self.trainer.history.mark()
+            state.points = self.trainer.history.points()
             checkpoints.save(LAST, Checkpoint(tensors, asdict(state)))
             # The checkpoint before this one may still be needed, and with it its best state.
             checkpoints.keep(BEST, {f"{BEST}{step}" for step in (state.best_step, self.saved_best)})
@@ -282,7 +282,7 @@ class _Loop:
                 "folder must be on a disk that they share."
             )
         if last is None:
-            self.trainer.history.rewind(0)
+            self.trainer.history.rewind([])
             return
         self.state = state = State(**last.state)
         self.saved_best = state.best_step
@@ -293,28 +293,30 @@ class _Loop:
                 _, moment, name = key.split(".", 2)
                 held = tensor if moment == "step" else tensor.to(self.named[name].device)
                 self.optimizer.state[self.named[name]][moment] = held
-        self.trainer.history.rewind(state.mark)
+        self.trainer.history.rewind(state.points)
         logger.info("going on from step %d", state.step)
 
     def _newest(self) -> Checkpoint | None:
+        lost: set[int] = set()  # best states that can't be read back, told of once
         for last in self.trainer.checkpoints.versions(LAST):
             state = State(**last.state)
-            has_best = state.best is None or self._best(state) is not None
-            if has_best and self._fits(last):
+            fault = self._unfit(last, state, lost)
+            if not fault:
                 return last
-            logger.warning(
-                "the checkpoint of step %d is of another model or number of processes, or its "
-                "best state is missing; it is not used",
-                state.step,
-            )
+            logger.warning("the checkpoint of step %d %s; it is not used", state.step, fault)
         return None
 
-    def _fits(self, last: Checkpoint) -> bool:
-        """Whether a checkpoint is of this model, and its steps of as many processes' batches."""
-        if last.state["processes"] != self.processes.count:
-            return False
+    def _unfit(self, last: Checkpoint, state: State, lost: set[int]) -> str:
+        """Why a checkpoint can't be gone on from; "" where it can."""
+        if state.processes != self.processes.count:
+            given = counted(state.processes, "process", "processes")
+            return f"is of a run in {given}, and this one has {self.processes.count}"
         held = {key.removeprefix("model."): t.shape for key, t in last.tensors.items()}
-        return all(held.get(name) == parameter.shape for name, parameter in self.named.items())
+        if any(held.get(name) != parameter.shape for name, parameter in self.named.items()):
+            return "is of another model"
+        if state.best is not None and state.best_step not in lost and self._best(state) is None:
+            lost.add(state.best_step)
+        return f"lacks its best state, of step {state.best_step}" if state.best_step in lost else ""
 
     def _best(self, state: State) -> Checkpoint | None:
         return self.trainer.checkpoints.load(f"{BEST}{state.best_step}")

@@ -96,6 +96,10 @@ def empty_state(place: Path) -> None:
     (place / "state.json").write_text("[]")
 
 
+def deepen_state(place: Path) -> None:
+    (place / "state.json").write_text("[" * 100_000)
+
+
 def drop_state(place: Path) -> None:
     (place / "state.json").unlink()
 
@@ -116,9 +120,10 @@ DAMAGES = [
     (spoil_state, "its state does not match its SHA-256"),
     (open_seal, "'seal'"),
     (empty_state, "list indices must be"),
+    (deepen_state, "maximum recursion depth"),
     (drop_state, "No such file"),
     (drop_tensors, "No such file"),
-    (age, "it is of format 1, this gptasks reads 2"),
+    (age, "it is of format 1, this gptasks reads 3"),
 ]
 
 

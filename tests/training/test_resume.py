@@ -297,7 +297,7 @@ def test_a_damaged_best_state_is_made_again(data, whole, caplog):
     best = f"best-{whole['results']['fit']['best_step']}"
     spoil(best)
     assert remains(run(data)) == whole
-    assert f"{best} is damaged" in caplog.text
+    assert caplog.text.count(f"{best} is damaged") == 1  # though two checkpoints need it
 
 
 def test_with_all_checkpoints_damaged_the_run_starts_anew(data, whole, caplog):
@@ -308,11 +308,15 @@ def test_with_all_checkpoints_damaged_the_run_starts_anew(data, whole, caplog):
     assert "last.before is damaged" in caplog.text
 
 
-def test_a_history_cut_off_in_a_line_is_mended(data, whole):
+@pytest.mark.parametrize(
+    "damage",
+    [lambda text: text + '{"step": 4, "train/lo', lambda text: text[:150].replace("0.", "1.")],
+    ids=["half a line", "lines lost, digits changed"],
+)
+def test_a_damaged_history_is_mended_from_the_checkpoint(damage, data, whole):
     stopped(data, runs.HistoryFile, "append", 9)
     path = folder() / "history.jsonl"
-    with path.open("a") as file:
-        file.write('{"step": 4, "train/lo')
+    path.write_text(damage(path.read_text()))
     assert remains(run(data)) == whole
 
 
