@@ -5,8 +5,9 @@
 Without overrides it takes three small trainings in turn, which differ in what is hard to go on
 with. With overrides, as for `gptasks`, it takes that training. A chain of kills of one run ends
 when the run does; then its weights, metrics and history are compared byte for byte (times aside)
-with those of a run that was never killed, and the next chain begins. About half of the kills wait
-for the next checkpoint to be half written. Prints where the kills hit; exits 1 if anything differs.
+with those of a run that was never killed, and the next chain begins. A moment is a random point of
+the curves or, where that was passed before, a random time. About half of the kills wait for the
+next checkpoint to be half written. Prints where the kills hit; exits 1 if anything differs.
 
 Each training is a child of this process, forked after the libraries are loaded.
 """
@@ -15,7 +16,9 @@ from __future__ import annotations
 
 import argparse
 import csv
+import gc
 import json
+import math
 import os
 import random
 import shutil
@@ -84,7 +87,7 @@ def _campaign(
 ) -> int:
     """All chains of kills; gives the exit code."""
     whole: dict[str, dict[str, Any]] = {}
-    seconds: dict[str, float] = {}  # until a run may be killed
+    lasts: dict[str, tuple[float, int]] = {}  # seconds and points of a whole run
     hits: Counter[str] = Counter()
     wrong, chains = [], 0
     while hits.total() < kills:
@@ -94,7 +97,8 @@ def _campaign(
             folder = place / f"never-killed-{len(whole)}"
             started = time.monotonic()
             _finish(command, folder)
-            whole[name], seconds[name] = _remains(folder), time.monotonic() - started
+            lasts[name] = time.monotonic() - started, max(1, len(_points(folder)))
+            whole[name] = _remains(folder)
             fit = whole[name]["fit"]
             print(
                 f"never killed, {name}: {fit.get('steps', 0)} steps, {fit.get('epochs', 0)} epochs"
@@ -102,9 +106,7 @@ def _campaign(
         chains += 1
         folder = place / f"chain-{chains}"
         left = min(kills - hits.total(), MOST)
-        where = _chain(command, folder, seconds[name], left, generator)
-        if not where:
-            seconds[name] *= 0.7  # the first run took longer than others do
+        where = _chain(command, folder, lasts[name], left, generator)
         hits.update(phase for phase, _ in where)
         differs = _differences(whole[name], _remains(folder))
         wrong += [f"chain {chains} ({name}): {key} differs" for key in differs]
@@ -124,34 +126,48 @@ def _campaign(
 
 
 def _chain(
-    command: Sequence[str], folder: Path, seconds: float, most: int, generator: random.Random
+    command: Sequence[str],
+    folder: Path,
+    lasts: tuple[float, int],
+    most: int,
+    generator: random.Random,
 ) -> list[tuple[str, int]]:
     """Kill a run up to `most` times, then let it finish; says where each kill hit, and how many
-    points the curves had."""
+    points the curves had. lasts: seconds and points of a whole run."""
+    seconds, points = lasts
     where: list[tuple[str, int]] = []
     while len(where) < most:
         child = _start(command, folder)
         is_aimed = generator.random() < 0.5
-        if not _kill(child, folder, generator.uniform(0.0, seconds), is_aimed):
+        # Counted in points, so that a busy machine's kills do not come too late or too early.
+        made = len(_points(folder))
+        after = generator.randrange(generator.choice((0, min(made, points - 1))), points)
+        is_ahead = after > made
+        delay = generator.uniform(0.0, seconds / points if is_ahead else seconds)
+        moment = (after if is_ahead else 0), delay
+        if not _kill(child, folder, moment, is_aimed):
             return where  # it was done before
         where.append((_phase(folder), len(_points(folder))))
     _finish(command, folder)
     return where
 
 
-def _kill(child: int, folder: Path, delay: float, is_aimed: bool) -> bool:
-    """Kill a child after a while, or when it next writes a checkpoint after that; False if it
-    came to its end before."""
-    due, limit = time.monotonic() + delay, time.monotonic() + PATIENCE
+def _kill(child: int, folder: Path, moment: tuple[int, float], is_aimed: bool) -> bool:
+    """Kill a child some seconds after its curves have so many points, or when it next writes a
+    checkpoint after that; False if it came to its end before."""
+    points, delay = moment
+    due, limit = math.inf, time.monotonic() + PATIENCE
     part = folder / "checkpoints" / ".last.part"
     while time.monotonic() < limit:
         number, status = os.waitpid(child, os.WNOHANG)
         if number:
             _expect_success(status, folder)
             return False
+        if due == math.inf and len(_points(folder)) >= points:
+            due = time.monotonic() + delay
         if time.monotonic() >= due and (not is_aimed or part.exists()):
             break
-        time.sleep(0.0002)
+        time.sleep(0.001)
     os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     return os.WIFSIGNALED(status)
@@ -228,15 +244,20 @@ def _differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
 
 
 def _load_libraries() -> None:
+    """Import what a training needs, and keep it out of the children's garbage collections."""
     import accelerate.state  # noqa: F401
     import evaluate  # noqa: F401
+    import hydra._internal.hydra  # noqa: F401
     import peft  # noqa: F401
+    import sklearn.feature_extraction.text
     import sklearn.linear_model  # noqa: F401
     import transformers.models.gpt2.modeling_gpt2
     import transformers.models.llama.modeling_llama  # noqa: F401
 
     import gptasks.training.session
     import gptasks.training.trainer  # noqa: F401
+
+    gc.freeze()
 
 
 def _write_rows(path: Path) -> None:

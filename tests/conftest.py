@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,27 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "cwd"
     folder.mkdir()
     monkeypatch.chdir(folder)
+
+
+FROZEN = pytest.StashKey[int]()
+"""How many modules were imported when their objects were last left out of garbage collections."""
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Leave out of garbage collections what was imported meanwhile.
+
+    Each training ends with one, and to go through all of torch and transformers takes half a
+    second.
+    """
+    if len(sys.modules) > item.config.stash.get(FROZEN, 0) + 100:
+        item.config.stash[FROZEN] = len(sys.modules)
+        gc.collect()
+        gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """Let hypothesis find, at the end, who holds which generator of random numbers."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

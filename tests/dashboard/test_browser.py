@@ -24,12 +24,9 @@ from gptasks.dashboard.serving import Followed, server
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-pytestmark = [
-    pytest.mark.skipif(
-        not (CHROMIUM and DRIVER), reason="no Chromium: apt-get install chromium chromium-driver"
-    ),
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="no Chromium: apt-get install chromium chromium-driver"
+)
 
 DRAWN = "[...document.querySelectorAll('.plot')].every((one) => one.querySelector('svg'))"
 

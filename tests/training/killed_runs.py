@@ -5,6 +5,7 @@ one line a child: the moment, how the killed one ended, how the second one ended
 The libraries are imported before the children are forked, so that each takes only its own time.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import accelerate.state  # noqa: F401
 import evaluate  # noqa: F401
+import hydra._internal.hydra  # noqa: F401
 import peft  # noqa: F401
+import sklearn.feature_extraction.text
 import sklearn.linear_model  # noqa: F401
 import transformers.models.llama.modeling_llama  # noqa: F401
 
@@ -66,12 +69,17 @@ def child(folder: Path, overrides: list[str], prepare: Callable[[], None]) -> st
         os.chdir(folder)
         prepare()
         os._exit(cli.main(overrides))
-    status = os.waitpid(number, 0)[1]
-    return f"-{os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else str(os.WEXITSTATUS(status))
+    return ended(number)
+
+
+def ended(number: int) -> str:
+    """Wait for a child; its exit code, or minus the signal that ended it."""
+    return str(os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]))
 
 
 def main() -> None:
     """Kill and go on, at every moment."""
+    gc.freeze()  # what is imported is no child's garbage
     assert features  # imported for the children
     place, *overrides = sys.argv[1:]
     for name, prepare in MOMENTS.items():

@@ -1,86 +1,41 @@
+"""Runs of two processes: in step, of one voice, stopped, killed and gone on with."""
+
 import json
 import os
+import re
 import shlex
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from process_runs import BETWEEN, CODES, LONG, lines
 from small_runs import points, remains, results_of, run, small, write_reviews
 
 LAUNCH = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone")
 
 USUAL = ("trainer.batch_tokens=256", "tracking=jsonl")
 
-LONG = (
-    "trainer.learning_rate=0.01",
-    "trainer.epochs=20",
-    "trainer.patience=0",
-    "trainer.validate_every=1",
-    "trainer.accumulate=2",
-    "strategy.dropout=0.2",
-)
-"""Long enough to be stopped on the way: some 60 steps of two processes."""
 
-PROCESSES = """
-import os, resource, sys
-import torch
-from gptasks import cli
-from gptasks.tasks.sequence_classification import SequenceClassification
-from gptasks.training.checkpoint import Checkpoints
+@dataclass
+class Two:
+    """Where two processes carried out all those runs, and what they said."""
 
-LONG = {LONG!r}
-cli.PATIENCE = 0.1  # nothing ends the others here when one has a fault
-usual = sys.argv[1:]
-learn = SequenceClassification.loss
+    place: Path
+    said: str
+    """Of the runs one after another."""
 
+    command: list[str]
+    """The one that was stopped, then killed, then came to its end."""
 
-def run(*overrides):
-    code = cli.main([*usual, *overrides])
-    with open(f"codes-{os.environ['RANK']}", "a") as file:  # stdout is shared: lines would mix
-        print(code, file=file)
+    stopped: str
+    """What was said when it was stopped."""
 
-
-def short(from_call, to_call):
-    "Let memory run out in the second process, at these calls."
-    calls = 0
-
-    def loss(self, logits, batch):
-        nonlocal calls
-        calls += 1
-        if os.environ["RANK"] == "1" and from_call <= calls <= to_call:
-            torch.empty(2**50)
-        return learn(self, logits, batch)
-
-    SequenceClassification.loss = loss
-
-
-run("run=r", "trainer.learning_rate=0.01")
-run("run=r", "trainer.epochs=3")
-run("run=r", "trainer.learning_rate=0.01")
-run("run=other", "task.text=nix")
-run("run=head", "strategy=head")
-run("run=long", *LONG)
-run("run=deep", "strategy.layers=[99]")
-STEEP = ("trainer.learning_rate=1e30", "trainer.validate_every=0", "trainer.checkpoint_every=1e-6")
-run("run=steep", *STEEP)
-versions = Checkpoints.versions
-if os.environ["RANK"] == "1":  # as on another machine's disk
-    Checkpoints.versions = lambda self, name: iter(())
-run("run=steep", *STEEP)
-Checkpoints.versions = versions
-short(2, 2)
-run("run=short", "trainer.learning_rate=0.01")
-short(2, 999)
-run("run=shorter", "trainer.learning_rate=0.01")
-SequenceClassification.loss = learn
-resource.setrlimit(resource.RLIMIT_FSIZE, (8192, resource.RLIM_INFINITY))
-run("run=full")
-"""
-CODES = ["0", "2", "0", "2", "0", "0", "2", "1", "1", "0", "1", "1"]
+    killed: str
+    """What was said when it was killed after it had gone on, and when it went on again."""
 
 
 @pytest.fixture(scope="module")
@@ -89,20 +44,29 @@ def data(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def two(data, tmp_path_factory) -> tuple[Path, str]:
-    """Where two processes carried out all those runs, and what they said."""
+def two(data, tmp_path_factory) -> Two:
+    """One run stopped under torchrun; all others in processes that are forked from one."""
     place = tmp_path_factory.mktemp("two")
-    script = place / "two.py"
-    script.write_text(PROCESSES.replace("{LONG!r}", repr(LONG)))
+    command = small(data, *USUAL, "run=stopped", *LONG)
+    stopped = started(*command, cwd=place)
+    wait_for(lambda: lines(place / "stopped/history.jsonl") >= 15, stopped)
+    stopped.terminate()
+    of_stop = stopped.communicate(timeout=300)[1]
+    assert stopped.returncode != 0
+
     done = subprocess.run(
-        [*LAUNCH, str(script), *small(data, *USUAL)],
+        [sys.executable, str(Path(__file__).with_name("process_runs.py")), *small(data, *USUAL)],
         cwd=place, capture_output=True, text=True, timeout=300, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    told = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("ended")]
+    assert told == [["several", "0", "0"], ["killed", "-9", "-9"], ["last", "0", "0"]], done.stderr
+    assert "finished before it was killed: False" in done.stdout
     for rank in (0, 1):
         codes = (place / f"codes-{rank}").read_text().split()
         assert codes == CODES, done.stderr
-    return place, done.stderr
+    said, _, killed = done.stderr.partition(BETWEEN)
+    return Two(place, said, command, of_stop, killed)
 
 
 def close(one: Path, other: Path) -> None:
@@ -119,7 +83,7 @@ def close(one: Path, other: Path) -> None:
 
 
 def test_two_processes_learn_the_same_as_one(two, data):
-    place, _ = two
+    place = two.place
     head = run(data, *USUAL, "strategy=head")
     for split in ("validation", "test"):
         assert results_of(place / "head")["metrics"][split] == results_of(head)["metrics"][split]
@@ -132,7 +96,7 @@ def test_two_processes_learn_the_same_as_one(two, data):
 
 
 def test_one_of_them_writes(two):
-    place, _ = two
+    place = two.place
     told = [json.loads(line) for line in (place / "r/tracking.jsonl").read_text().splitlines()]
     assert [t["event"] for t in told].count("start") == 1
     steps = [t["step"] for t in told if t["event"] == "log"]
@@ -160,23 +124,41 @@ def test_one_of_them_writes(two):
     ],
 )
 def test_every_line_is_said_once(line, times, two):
-    _, said = two
-    assert said.count(line) == times, said
+    assert two.said.count(line) == times, two.said
 
 
 def test_where_one_is_short_of_memory_all_cut_their_batches(two):
-    place, said = two
-    assert said.count("tokens at once while training; going on with") >= 1
-    close(place / "short", place / "r")
+    assert two.said.count("tokens at once while training; going on with") >= 1
+    close(two.place / "short", two.place / "r")
+
+
+# -- stopped and killed -------------------------------------------------------------------
+
+
+def test_killed_and_stopped_they_go_on_bit_for_bit(two):
+    (line,) = [line for line in two.stopped.splitlines() if line.startswith("gptasks: ")]
+    assert line.startswith("gptasks: stopped after step ")
+    again = ["torchrun", "--nproc-per-node", "2", "-m", "gptasks", *two.command]
+    assert shlex.split(line.partition("; to go on: ")[2]) == again
+    kept = line.removeprefix("gptasks: stopped after step ").split()[0]
+    on = re.findall(r"going on from step (\d+)", two.killed)
+    assert len(on) == 2
+    assert on[0] == kept
+    assert int(on[1]) > int(kept)
+    found, expected = remains(two.place / "stopped"), remains(two.place / "long")
+    for left in (found, expected):
+        del left["results"]["command"]  # which names the folder
+    assert found == expected
+    assert not (two.place / "stopped/checkpoints").exists()
 
 
 # -- from the command line ----------------------------------------------------------------
 
 
-def started(*arguments: str) -> subprocess.Popen[str]:
+def started(*arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*LAUNCH, "-m", "gptasks", *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 
@@ -188,50 +170,6 @@ def wait_for(is_so: Callable[[], bool], process: subprocess.Popen[str]) -> None:
             process.kill()
             raise AssertionError(process.communicate()[1])
         time.sleep(0.005)
-
-
-def children(number: int) -> list[int]:
-    found = Path(f"/proc/{number}/task/{number}/children").read_text().split()
-    return [int(child) for child in found]
-
-
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes by Linux' /proc")
-def test_killed_and_stopped_they_go_on_bit_for_bit(two, data):
-    place, _ = two
-    command = small(data, *USUAL, "run=r", *LONG)
-    history = Path("r/history.jsonl")
-
-    def lines() -> int:
-        return history.read_text().count("\n") if history.exists() else 0
-
-    killed = started(*command)
-    wait_for(lambda: lines() >= 15, killed)
-    for number in [*children(killed.pid), killed.pid]:
-        os.kill(number, signal.SIGKILL)
-    killed.communicate()
-    before = lines()
-    assert not Path("r/results.json").exists()
-
-    stopped = started(*command)
-    wait_for(lambda: lines() >= before + 10, stopped)
-    stopped.terminate()
-    _, said = stopped.communicate(timeout=300)
-    assert stopped.returncode != 0
-    (line,) = [line for line in said.splitlines() if line.startswith("gptasks: ")]
-    assert line.startswith("gptasks: stopped after step ")
-    again = ["torchrun", "--nproc-per-node", "2", "-m", "gptasks", *command]
-    assert shlex.split(line.partition("; to go on: ")[2]) == again
-
-    last = started(*command)
-    _, said = last.communicate(timeout=300)
-    assert last.returncode == 0, said
-    kept = line.removeprefix("gptasks: stopped after step ").split()[0]
-    assert said.count(f"going on from step {kept}") == 1
-    found, expected = remains(Path("r")), remains(place / "long")
-    for left in (found, expected):
-        del left["results"]["command"]  # which names the folder
-    assert found == expected
-    assert not Path("r/checkpoints").exists()
 
 
 def test_a_fault_is_one_line_of_one_process(data):

@@ -5,6 +5,7 @@ Usage: tracked_runs.py FOLDER TOOL,… OVERRIDE…; each tool has a folder of it
 with the runs "r" and "failed" in it. Prints one line a tool: it, and how the three children ended.
 """
 
+import gc
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from killed_runs import MOMENTS, child
 
 def main() -> None:
     """Kill at a validation, whose points come after those of the checkpoint; go on; fail."""
+    gc.freeze()  # what is imported is no child's garbage
     place, tools, *overrides = sys.argv[1:]
     for tool in tools.split(","):
         folder = Path(place) / tool
