@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gptasks.errors import ConfigError, RunError, listing
 from gptasks.runs import RunFolder, read_results, writing
-from gptasks.saved_model import ADVICE, is_plain
+from gptasks.saved_model import ADVICE, check_digests, is_plain
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,12 @@ def export(run: Path, folder: Path, *, adapter: bool = False, force: bool = Fals
     can't be taken.
     """
     source = _source(run, adapter)
-    target = Path(os.path.realpath(folder.expanduser()))
+    try:
+        target = Path(os.path.realpath(folder.expanduser()))
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:  # ValueError: a path with a null character
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{folder} can't be made ({reason}); choose another folder.") from error
     held = _held(target, folder, run, force)
     is_new, name = not target.is_dir(), f".{target.name}.{os.getpid()}.part"
     part = target.with_name(name) if is_new else target / name
@@ -65,7 +70,8 @@ def _warn_of_path(folder: Path) -> None:
 
 def _source(run: Path, adapter: bool) -> Path:
     """The folder to copy."""
-    strategy = read_results(run)["strategy"]
+    results = read_results(run)
+    strategy = results["strategy"]
     model = RunFolder(run).model
     source = RunFolder(run).adapter if adapter else model
     if adapter and not source.is_dir():
@@ -76,6 +82,7 @@ def _source(run: Path, adapter: bool) -> Path:
     for needed in (model / "config.json", source / ("adapter_" * adapter + "config.json")):
         if not needed.is_file():
             raise RunError(f"{run} is not whole: {needed} is missing; {ADVICE}")
+    check_digests(model, results.get("model", {}))
     if not is_plain(model):
         raise RunError(
             f"the head of {run} is one that no class of plain transformers has, so that only "

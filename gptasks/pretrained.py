@@ -139,6 +139,13 @@ def _check_folder(path: Path, given: str) -> None:
             f"folder {given} is no backbone: it has no config.json (it has: "
             f"{listing(names) or 'nothing'}); give a folder written by save_pretrained."
         )
+    pickled = [name for name in names if name.startswith("pytorch_model")]
+    if pickled and not any(name.endswith(".safetensors") for name in names):
+        raise BackboneError(
+            f"backbone folder {given} has its weights as a pickle ({pickled[0]}), which may run "
+            "code and is not opened; where you trust it, open it with transformers and save it "
+            "again, by save_pretrained, as safetensors."
+        )
     vocabularies = set(names) - {"tokenizer_config.json"}
     if not any(name.startswith(TOKENIZERS) or name.endswith(".model") for name in vocabularies):
         raise BackboneError(

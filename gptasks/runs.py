@@ -261,8 +261,10 @@ def writing(path: Path) -> Iterator[None]:
             then = "Its folder was removed meanwhile; repeat the command to begin anew."
         elif number in (errno.EROFS, errno.EACCES, errno.EPERM):
             then = "Let gptasks write there, then repeat the command to go on."
-        else:
+        elif number in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             then = "Make room, then repeat the command to go on."
+        else:
+            then = "Mend that, then repeat the command to go on."
         fault = RunError(f"{path} can't be written: {reason}. {then}")
         fault.exit_code = 1
         raise fault from error

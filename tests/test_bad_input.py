@@ -228,7 +228,7 @@ ROWS: dict[str, tuple[list[str], str]] = {
     "layer": ([DATA, "strategy.layers=[9]"], "strategy.layers: layer 9 is not in backbone 'tiny'; "
               "it has layers 1 to 4."),
     "length": ([DATA, "task.max_length=5000"], "task.max_length=5000 is more than backbone 'tiny' "
-               "can read at once (512 tokens)."),
+               "can read at once (512 tokens); set task.max_length=512 or less."),
     # the run folder
     "a file": ([DATA, "run=ok.csv"], "run=ok.csv is a file; give a folder."),
     "below a file": ([DATA, "run=ok.csv/x"], "*ok.csv/x can't be made (Not a directory); *"),

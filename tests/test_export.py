@@ -133,11 +133,11 @@ def test_a_folder_that_can_not_be_taken_is_one_line(run: Path) -> None:
         ("file", r"^file can't be written into \(Not a directory\); choose another folder\.$"),
         (run / "model", r"model lies in the run folder itself; choose another folder\.$"),
         (run / "new", r"new lies in the run folder itself; choose another folder\.$"),
+        ("file/given", r"^file/given can't be made \(.*\); choose another folder\.$"),
+        ("a\0b", r"^a\0b can't be made \(embedded null byte\); choose another folder\.$"),
     ):
         with pytest.raises(ConfigError, match=fault):
             load(run).export(given, force=True)
-    with pytest.raises(RunError, match=r"file/given can't be written: .*Not a directory"):
-        load(run).export("file/given")
     assert content(run) == before
     assert Path("file").read_text() == "mine"
 
@@ -183,6 +183,14 @@ def test_a_run_that_is_not_whole_is_refused(name: str, run: Path) -> None:
     (run / name).unlink()
     with pytest.raises(RunError, match=rf"is not whole: .*{name} is missing; copy the run folder"):
         load(run).export("given", adapter=name.startswith("adapter"))
+
+
+def test_a_damaged_model_is_not_given_away(run: Path) -> None:
+    weights = run / "model" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
+    with pytest.raises(RunError, match=r"model\.safetensors is not as the run wrote it; copy"):
+        load(run).export("given")
+    assert not Path("given").exists()
 
 
 def test_a_head_that_only_gptasks_opens_is_not_given_away_without_its_run(run: Path) -> None:

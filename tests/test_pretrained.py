@@ -220,7 +220,7 @@ def as_pickle(path: Path) -> None:
     ("name", "damage", "message"),
     [
         ("model.safetensors", Path.unlink, r"no file named model\.safetensors"),
-        ("model.safetensors", as_pickle, r"no file named model\.safetensors"),
+        ("model.safetensors", as_pickle, r"as a pickle \(pytorch_model\.bin\), which may run code"),
         ("model.safetensors", cut_short, "can't be opened: .*file not fully covered"),
         ("model.safetensors", lambda p: p.write_bytes(b""), "can't be opened: .*header too small"),
         ("config.json", lambda p: p.write_text("{"), "can't be opened: .* is not a valid JSON"),

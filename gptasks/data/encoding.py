@@ -95,7 +95,7 @@ def check_length(task: Task, context: int, backbone: str) -> None:
     if task.max_length > context:
         raise ConfigError(
             f"task.max_length={task.max_length} is more than backbone {backbone!r} can read at "
-            f"once ({context} tokens)."
+            f"once ({context} tokens); set task.max_length={context} or less."
         )
 
 
