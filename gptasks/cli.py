@@ -95,6 +95,8 @@ def _own_output() -> Iterator[None]:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Plain())
     before = logger.handlers[:], logger.level, logger.propagate
+    raises = logging.raiseExceptions
+    logging.raiseExceptions = False  # a library's log that the disk has no room for is its own
     logger.handlers[:], logger.propagate = [handler], False
     logger.setLevel(logging.INFO if _speaks() else logging.ERROR)
     for stream in (sys.stdout, sys.stderr):  # no text may fail for the terminal's encoding
@@ -109,6 +111,7 @@ def _own_output() -> Iterator[None]:
         finally:
             logger.handlers[:], logger.propagate = before[0], before[2]
             logger.setLevel(before[1])
+            logging.raiseExceptions = raises
 
 
 @contextlib.contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import logging
 import os
@@ -349,6 +351,18 @@ def test_a_reader_that_leaves_is_no_fault() -> None:
     assert process.stderr is not None
     assert process.stderr.read() == ""
     assert process.wait(timeout=30) == 0
+
+
+def test_a_library_that_can_not_write_its_log_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    log = logging.Logger("wandb")
+    log.addHandler(logging.StreamHandler(Full()))
+    monkeypatch.setattr("gptasks.verbs.tasks.run", lambda argv: log.error("restore done"))
+    assert gptasks("tasks") == (0, "", "")
+    assert logging.raiseExceptions
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
