@@ -93,6 +93,9 @@ class TrainerOptions:
     """Minutes between two checkpoints, which bound what a crash can cost; 0 writes none on time,
     only at validations."""
 
+    checkpoint_steps: int = field(default=0, metadata={"minimum": 0})
+    """Steps between two checkpoints, beside those on time; 0 counts none."""
+
 
 @dataclass
 class RunOptions:

@@ -66,6 +66,11 @@ class Plan:
         passed, before = (math.floor(self.epochs(n) / share + 1e-9) for n in (step, step - 1))
         return passed > before
 
+    def is_kept(self, step: int) -> bool:
+        """Whether a checkpoint is asked for after `step` steps by their number alone."""
+        every = self.options.checkpoint_steps
+        return every > 0 and step % every == 0
+
     def is_logged(self, step: int) -> bool:
         """Whether the training curve has a point after `step` steps."""
         return step == self.total or step % max(1, self.total // LOG_POINTS) == 0

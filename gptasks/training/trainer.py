@@ -151,7 +151,7 @@ class _Loop:
             if is_validated:
                 self._validate()
             is_due, wish = self._asked(now - saved)
-            if is_validated or is_due or wish:
+            if is_validated or is_due or wish or self.plan.is_kept(state.step):
                 self._save()
                 saved = time.monotonic()
             if wish:

@@ -208,6 +208,11 @@ def test_checkpoints_come_as_often_as_asked(data, monkeypatch):
     saved.clear()
     run(data, "trainer.checkpoint_every=1e-6", "trainer.validate_every=0", "run=often")
     assert [step for name, step in saved if name == "last"] == list(range(1, total + 1))
+    saved.clear()
+    by_step = ("trainer.checkpoint_every=0", "trainer.checkpoint_steps=4")
+    run(data, *by_step, "trainer.validate_every=0", "run=steps")
+    kept = sorted({*range(4, total, 4), total})
+    assert [step for name, step in saved if name == "last"] == kept
 
 
 def test_a_stop_after_early_stopping_trains_no_further(data, monkeypatch, tmp_path):
