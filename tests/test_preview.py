@@ -444,7 +444,7 @@ def test_it_asks_for_no_kind(module: Any) -> None:
         (["task.max_lenght=3"], "task 'sequence_classification' (gptasks 0.1.0) has no option "
          "'max_lenght'; did you mean 'max_length'?"),
         (["task.max_length=600"], "task.max_length=600 is more than backbone 'tiny' can read at "
-         "once (512 tokens)."),
+         "once (512 tokens); set task.max_length=512 or less."),
         (["task.label=labl"], "train.csv, validation.csv, test.csv, all 12 rows: column 'labl' is "
          "not there; did you mean 'label'? (it has: text, label); set task.label=COLUMN."),
         (["backbone=./nowhere"], "backbone=./nowhere: there is no such file or folder"),
