@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gptasks.backbone import attend
-from gptasks.saved_model import assembled, generation_config
+from gptasks.plain import assembled, generation_config
 
 if TYPE_CHECKING:
     from gptasks.model import Model

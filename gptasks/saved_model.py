@@ -8,14 +8,15 @@ import logging
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gptasks.errors import RunError
+from gptasks.plain import assembled, generation_config, head_name
 from gptasks.pretrained import check_loaded, first_line, quiet_transformers
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import GenerationConfig, PretrainedConfig, PreTrainedModel
+    from transformers import PretrainedConfig
 
     from gptasks.backbone import Backbone
     from gptasks.model import Model
@@ -80,36 +81,6 @@ def save_settings(folder: Path, backbone: Backbone) -> None:
 def is_plain(folder: Path) -> bool:
     """Whether a class of plain transformers opens the whole model, head included."""
     return not (folder / HEAD).exists()
-
-
-def plain_model(
-    layout: Layout | None, config: PretrainedConfig
-) -> tuple[PreTrainedModel, str] | None:
-    """The layout's plain class for a decoder of this configuration, its weights without memory,
-    and the attribute that holds its head.
-
-    None where the layout, or the architecture, has no such class.
-    """
-    import torch
-    import transformers
-
-    if layout is None:
-        return None
-    plain = getattr(transformers, layout.auto_class)._model_mapping.get(type(config), None)
-    if plain is None:
-        return None
-    settings = copy.deepcopy(config)
-    for key, value in layout.config.items():
-        setattr(settings, key, value)
-    with torch.device("meta"):
-        hf: PreTrainedModel = plain(settings)
-    name = head_name(layout, hf)
-    return None if name is None else (hf, name)
-
-
-def head_name(layout: Layout, hf: PreTrainedModel) -> str | None:
-    """The attribute of a plain model that holds the head; None where it has none of its names."""
-    return next((name for name in layout.head_names if hasattr(hf, name)), None)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -245,37 +216,6 @@ def load_model(
     # A copy: where a head shares its weights with the embeddings, those keep their format.
     head = copy.deepcopy(head).to(runtime.device, torch.float32).requires_grad_(False)
     return Model(task, backbone, head).eval()
-
-
-def assembled(layout: Layout | None, backbone: Backbone, head: nn.Module) -> PreTrainedModel | None:
-    """The layout's plain class around the modules there are; copies no weight but the head's, and
-    that only where it is not the embeddings'.
-
-    None where there is no such class.
-    """
-    found = plain_model(layout, backbone.model.config)
-    if found is None:
-        return None
-    hf, name = found
-    setattr(hf, hf.base_model_prefix, backbone.model)
-    embeddings = hf.get_input_embeddings().weight
-    if any(parameter is embeddings for parameter in head.parameters()):
-        hf.tie_weights()
-    else:
-        setattr(hf, name, copy.deepcopy(head).to(backbone.dtype))
-    backbone.model.config = hf.config
-    return hf
-
-
-def generation_config(backbone: Backbone, settings: Mapping[str, Any]) -> GenerationConfig:
-    """Settings of text generation, with the backbone's own special tokens."""
-    from transformers import GenerationConfig
-
-    return GenerationConfig(
-        **settings,
-        eos_token_id=backbone.tokenizer.end_id,
-        pad_token_id=backbone.tokenizer.pad_id,
-    )
 
 
 def _save_apart(folder: Path, backbone: Backbone, head: nn.Module) -> None:

@@ -61,7 +61,7 @@ def adapter_weights(
     """
     from peft import get_peft_model_state_dict
 
-    from gptasks.saved_model import plain_model
+    from gptasks.plain import plain_model
 
     plain = plain_model(layout, backbone.model.config)
     prefix, old = "base_model.model.", adapted.active_peft_config
