@@ -476,8 +476,8 @@ def test_what_a_strategy_and_a_tracker_can_not_do_is_told_together(
     check(
         told(here, "task=conditional_generation", SMALL[0], "strategy=head", "tracking=mlflow",
              "task.data.train=ok.csv"),
-        "strategy=head fits a head on frozen features, which ConditionalGeneration can't do; take "
-        "strategy=lora.",
+        "strategy=head fits a head on frozen features, which a task of kind "
+        "'conditional_generation' does not have; take strategy=lora.",
         "tracking=mlflow needs mlflow, not installed here; pip install 'gptasks[mlflow]', or "
         "choose another tracking=…",
     )  # fmt: skip

@@ -130,6 +130,8 @@ def faults(registry: Registry, *overrides: str) -> list[str]:
         # interpolations
         ("task.text=${none}", "task.text: Interpolation key 'none' not found; for a plain ${ write "
          "\\${"),
+        ("task.text=${task.lable}", "task.text: Interpolation key 'task.lable' not found; did you "
+         "mean 'task.label'? For a plain ${ write \\${"),
         ("seed=${oc.env:NO_SUCH}", "seed: KeyError raised while resolving interpolation*"),
         ("task.text=${", "task.text: *"),
         # Hydra's own options

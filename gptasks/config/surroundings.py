@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobRuntime
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.version import VersionBase
+from omegaconf import OmegaConf
 from omegaconf.errors import (
     ConfigAttributeError,
     ConfigKeyError,
@@ -28,6 +30,9 @@ from gptasks.errors import ConfigError, GptasksError, suggest
 
 MAIN = "config"
 """Name of the primary configuration."""
+
+UNFOUND = re.compile(r"Interpolation key '([^']+)' not found")
+"""What OmegaConf says of an interpolation that names no key."""
 
 
 @contextlib.contextmanager
@@ -112,7 +117,9 @@ def _line(error: Exception) -> str:
     said = next(iter(str(cause or error).splitlines()), "") or type(error).__name__
     key = getattr(cause, "full_key", None)
     if isinstance(cause, InterpolationResolutionError | GrammarParseError):
-        return f"{key or 'a value'}: {said}; for a plain ${{ write \\${{"
+        near = _nearest_key(cause, said)
+        plain = f"{near} For" if near else "; for"
+        return f"{key or 'a value'}: {said}{plain} a plain ${{ write \\${{"
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):
         known = [field.name for field in dataclasses.fields(HydraConf)]
         word = str(key).removeprefix("hydra.")
@@ -120,3 +127,18 @@ def _line(error: Exception) -> str:
         return f"there is no option '{key}'{near}"
     first = str(error).splitlines()[0] if str(error) else ""
     return f"{first}: {said}" if first and first != said else said
+
+
+def _nearest_key(error: Exception, said: str) -> str:
+    """For an interpolation that names no key: the nearest one that there is."""
+    node, wrong = getattr(error, "parent_node", None), UNFOUND.search(said)
+    if node is None or wrong is None:
+        return ""
+    return suggest(wrong[1], list(_keys(OmegaConf.to_container(node._get_root(), resolve=False))))
+
+
+def _keys(values: Any, start: str = "") -> Iterator[str]:
+    """Keys within keys, with dots between."""
+    for key, value in values.items() if isinstance(values, dict) else ():
+        yield f"{start}{key}"
+        yield from _keys(value, f"{start}{key}.")

@@ -113,9 +113,12 @@ def _check_probabilities(matrix: np.ndarray, labels: Sequence[str]) -> None:
     outside = ~((matrix >= 0) & (matrix <= 1 + TOLERANCE))
     if outside.any():
         row, column = (int(place) for place in np.argwhere(outside)[0])
+        why = "is this a logit?"
+        if not np.isfinite(matrix[row, column]):
+            why = "has its model diverged? a lower trainer.learning_rate would help"
         raise DataError(
             f"row {row} (from 0): the score of {labels[column]!r} is {matrix[row, column]:.6g}; "
-            "a probability lies between 0 and 1 (are these logits?)"
+            f"a probability lies between 0 and 1 ({why})"
         )
     sums = matrix.sum(axis=1)
     uneven = np.flatnonzero(np.abs(sums - 1) > TOLERANCE)

@@ -101,7 +101,7 @@ def require_probe(strategy: str, task: Task) -> Probe:
     probe = task.probe()
     if probe is None:
         raise ConfigError(
-            f"strategy={strategy} fits a head on frozen features, which {type(task).__name__} "
-            "can't do; take strategy=lora."
+            f"strategy={strategy} fits a head on frozen features, which a task of kind "
+            f"'{task.name}' does not have; take strategy=lora."
         )
     return probe

@@ -158,8 +158,8 @@ def test_settings_that_would_do_nothing_are_refused(options: dict[str, Any], mes
         ("task.metrics=[accuracy]", r"metric 'accuracy' can't score this kind of task, whose answer"
          r" is a text; there are rouge1, rouge2, rougeL, rougeLsum"),
         ("task.template='no source'", r"task\.template must hold \{source\}, once"),
-        ("strategy=head", r"strategy=head fits a head on frozen features, which ConditionalGenerat"
-         r"ion can't do; take strategy=lora\."),
+        ("strategy=head", r"strategy=head fits a head on frozen features, which a task of kind "
+         r"'conditional_generation' does not have; take strategy=lora\."),
     ],
 )  # fmt: skip
 def test_wrong_options_are_one_line_before_any_work(override: str, message: str, tmp_path: Any):
