@@ -1,4 +1,4 @@
-"""Ends what takes too long, and names it: the import of a plugin that hangs."""
+"""Ends what takes too long, and names it: a plugin that hangs at its import or in a check."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOTICE = 10.0
 """Seconds after which it is said what is waited for."""
 
 
-class _TooLong(BaseException):
+class TooLong(BaseException):
     """No Exception, which the code that hangs may catch and go on."""
 
 
@@ -45,9 +45,9 @@ def watched(what: str, remedy: str) -> Iterator[None]:
     seen.daemon = True
     seen.start()
     try:
-        with _alarm(seconds):
+        with alarm(seconds):
             yield
-    except _TooLong:
+    except TooLong:
         raise PluginError(
             f"took more than {seconds:g} s to be imported, and was broken off; {SECONDS}=… gives "
             "it longer"
@@ -57,8 +57,11 @@ def watched(what: str, remedy: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _alarm(seconds: float) -> Iterator[None]:
-    """Raise _TooLong in the body after so many seconds, and again each second."""
+def alarm(seconds: float) -> Iterator[None]:
+    """Raise TooLong in the body after so many seconds, and again each second.
+
+    Only in the main thread, only where the system has SIGALRM and nobody else has set it.
+    """
     is_possible = (
         hasattr(signal, "setitimer")
         and threading.current_thread() is threading.main_thread()
@@ -72,7 +75,7 @@ def _alarm(seconds: float) -> Iterator[None]:
 
     def ring(number: int, frame: object) -> None:
         if not is_over:
-            raise _TooLong
+            raise TooLong
 
     before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)

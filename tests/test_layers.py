@@ -22,8 +22,8 @@ LEVELS: dict[str, int] = {
          "progress", "room", "tags", "words"], 1,
     ),
     **dict.fromkeys(
-        ["tokenizer", "backbone", "generation", "model", "pretrained", "saved_model", "strategies",
-         "data", "hub", "metrics", "tracking"], 2,
+        ["tokenizer", "backbone", "generation", "model", "plain", "pretrained", "saved_model",
+         "strategies", "data", "hub", "metrics", "tracking"], 2,
     ),
     **dict.fromkeys(["tasks", "task_faults"], 3),
     **dict.fromkeys(
@@ -43,7 +43,15 @@ LEVELS: dict[str, int] = {
 draws the same picture."""
 
 PLACES: dict[str, set[str]] = {
-    "transformers": {"backbone", "tokenizer", "pretrained", "saved_model", "strategies"},
+    "transformers": {
+        "backbone",
+        "tokenizer",
+        "plain",
+        "pretrained",
+        "saved_model",
+        "strategies",
+        "testing",
+    },
     "peft": {"strategies"},
     "tokenizers": {"tokenizer", "pretrained"},
     "safetensors": {"saved_model", "strategies", "training"},

@@ -12,13 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gptasks import watchdog
 from gptasks.errors import ConfigError, GptasksError, suggest
 from gptasks.registry import Registry
 from gptasks.testing.finding import found
 from gptasks.testing.learning import (
     a_run_goes_on_as_if_never_stopped,
+    every_strategy_ends,
     gold_scores_best,
-    predictions_survive_saving,
     sixteen_rows_can_be_learnt,
 )
 from gptasks.testing.network import needs_no_network, without_network
@@ -27,23 +28,32 @@ from gptasks.testing.options import (
     options_survive_a_file,
     states_the_contract,
 )
+from gptasks.testing.outputs import (
+    a_batch_predicts_like_single_rows,
+    every_word_is_answered,
+    loss_is_a_sum,
+    padding_changes_nothing,
+    predicting_twice_is_the_same,
+    predictions_have_their_shape,
+    the_answer_is_not_in_the_input,
+    the_whole_text_is_read,
+)
 from gptasks.testing.rows import (
     baselines_do_not_peek,
     odd_rows_are_handled,
     rows_are_deterministic,
     splits_do_not_overlap,
 )
-from gptasks.testing.subject import CheckFailed, Skipped, Subject, given, sample
+from gptasks.testing.saving import predictions_survive_saving, transformers_opens_it
+from gptasks.testing.subject import GIVE, CheckFailed, Skipped, Subject, given, sample
 from gptasks.testing.windows import (
-    a_batch_predicts_like_single_rows,
-    loss_is_a_sum,
-    padding_changes_nothing,
-    predictions_have_their_shape,
     targets_are_kept_or_counted,
-    the_answer_is_not_in_the_input,
+    the_cue_is_kept,
     the_end_is_a_target,
+    training_reads_what_use_reads,
     windows_have_their_shape,
 )
+from gptasks.watchdog import TooLong, alarm
 
 Check = Callable[[Subject], None]
 
@@ -53,26 +63,41 @@ CHECKS: Mapping[str, Check] = {
         states_the_contract,
         options_survive_a_file,
         options_are_documented,
+        windows_have_their_shape,
         rows_are_deterministic,
         splits_do_not_overlap,
         baselines_do_not_peek,
-        windows_have_their_shape,
+        gold_scores_best,
         targets_are_kept_or_counted,
-        the_answer_is_not_in_the_input,
+        the_cue_is_kept,
+        training_reads_what_use_reads,
         the_end_is_a_target,
         loss_is_a_sum,
-        padding_changes_nothing,
-        a_batch_predicts_like_single_rows,
         predictions_have_their_shape,
+        the_answer_is_not_in_the_input,
+        padding_changes_nothing,
+        the_whole_text_is_read,
+        a_batch_predicts_like_single_rows,
+        predicting_twice_is_the_same,
+        every_word_is_answered,
         odd_rows_are_handled,
-        gold_scores_best,
+        needs_no_network,
         sixteen_rows_can_be_learnt,
         predictions_survive_saving,
+        transformers_opens_it,
+        every_strategy_ends,
         a_run_goes_on_as_if_never_stopped,
-        needs_no_network,
     )
 }
 """The checks by name, the quick ones first."""
+
+FIRST = "windows_have_their_shape"
+"""Where it fails, those after it have nothing to look at, but for those that read no window."""
+
+WITHOUT_WINDOWS = ("baselines_do_not_peek", "gold_scores_best")
+
+SECONDS = 300.0
+"""Longest that one check may take."""
 
 
 @dataclass(frozen=True)
@@ -121,9 +146,15 @@ def outcomes(
     chosen = _chosen(only)
     registry, choices = found(os.fspath(task))
     for choice in choices:
-        subject = _subject(registry, choice, rows)
+        subject = _subject(os.fspath(task), registry, choice, rows)
+        is_sound = True
         for name in chosen:
-            yield _outcome(name, subject)
+            if is_sound or name in WITHOUT_WINDOWS:
+                outcome = _outcome(name, subject)
+            else:
+                outcome = Outcome(choice.name, name, skipped=f"not tried, since {FIRST} failed")
+            is_sound = is_sound and not (name == FIRST and outcome.failure)
+            yield outcome
 
 
 def check_task(
@@ -169,10 +200,12 @@ def _chosen(only: Sequence[str]) -> list[str]:
     return [name for name in CHECKS if name in only or not only]
 
 
-def _subject(registry: Registry, choice: Any, rows: Sequence[Mapping[str, Any]] | None) -> Subject:
+def _subject(
+    name: str, registry: Registry, choice: Any, rows: Sequence[Mapping[str, Any]] | None
+) -> Subject:
     if choice.error is not None:
         raise choice.error
-    subject = Subject(choice, registry, [], Path())
+    subject = Subject(choice, registry, [], Path(), name)
     try:
         task = subject.task()
         subject.rows = sample(task, registry) if rows is None else given(rows)
@@ -180,7 +213,7 @@ def _subject(registry: Registry, choice: Any, rows: Sequence[Mapping[str, Any]] 
         faults = [f"task '{choice.name}': {fault}" for fault in error.faults]
         raise ConfigError(*faults) from error
     if not subject.rows:
-        raise ConfigError(f"task '{choice.name}': there are no rows to try it on")
+        raise ConfigError(f"task '{choice.name}': there are no rows to try it on; {GIVE}")
     return subject
 
 
@@ -188,8 +221,13 @@ def _outcome(name: str, subject: Subject) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="gptasks-") as folder, without_network():
         subject.folder = Path(folder)
         try:
-            with _quiet():
+            with _quiet(), alarm(SECONDS):
                 CHECKS[name](subject)
+        except TooLong as error:
+            place = _place(error)
+            return Outcome(
+                subject.choice.name, name, failure=f"it did not end in {SECONDS:g} s: {place}"
+            )
         except CheckFailed as failure:
             return Outcome(subject.choice.name, name, failure=str(failure))
         except Skipped as reason:
@@ -197,7 +235,8 @@ def _outcome(name: str, subject: Subject) -> Outcome:
         except GptasksError as error:
             return Outcome(subject.choice.name, name, failure=" ".join(str(error).split()))
         except Exception as error:  # the task's own code can raise anything
-            return Outcome(subject.choice.name, name, failure=f"it raises {_place(error)}")
+            said = f"{type(error).__name__}: {' '.join(str(error).split())} ({_place(error)})"
+            return Outcome(subject.choice.name, name, failure=f"it raises {said}")
     return Outcome(subject.choice.name, name)
 
 
@@ -217,12 +256,26 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
+    """File and line of the task's own code where there is some, else of ours."""
     import traceback
 
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    said = " ".join(str(error).split())
-    return f"{type(error).__name__}: {said} ({Path(frame.filename).name} line {frame.lineno})"
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename) != Path(watchdog.__file__)
+    ]
+    own = [frame for frame in frames if not _is_library(frame.filename)]
+    frame = (own or frames)[-1]
+    return f"{Path(frame.filename).name} line {frame.lineno}"
+
+
+def _is_library(file: str) -> bool:
+    path = Path(file)
+    return path.is_relative_to(_OURS) or "lib/python" in path.as_posix() or file.startswith("<")
+
+
+_OURS = Path(__file__).parent.parent
 
 
 def _doc(name: str) -> str:

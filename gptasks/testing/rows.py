@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import itertools
+import math
 import random
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,27 +15,33 @@ import numpy as np
 from gptasks.data.splits import load_splits, text_digest
 from gptasks.errors import DataError, GptasksError
 from gptasks.task import DataOptions, Prediction, Row, Task
+from gptasks.testing.again import seen, seen_elsewhere
 from gptasks.testing.subject import CheckFailed, Skipped, Subject
+from gptasks.testing.trials import (
+    ODD,
+    text_columns,
+    with_another_answer,
+    with_text,
+    without_answer,
+)
 
 
 def rows_are_deterministic(subject: Subject) -> None:
     """Reading and encoding the same file twice gives the same rows and the same tokens.
 
-    A run that is repeated, or goes on after a stop, must see the rows it saw.
+    A run that is repeated, or goes on after a stop, must see the rows it saw, in another process,
+    too, where strings have other hashes and so a set another order.
 
-    Mend: draw no random numbers in read and encode, take no time or order of a set into a row, and
-    keep nothing between calls.
+    Mend: draw no random numbers in read and encode, take no time, no hash() and no order of a set
+    into a row, and keep nothing between calls.
     """
-    seen = []
+    found = []
     for seed in (1, 2):
         random.seed(seed)
         np.random.seed(seed)
-        task = subject.task()
-        rows = subject.read(task)
-        seen.append((task.labels, rows, [row.id for row in rows], subject.windows(task, rows)))
-    for what, one, other in zip(("labels", "rows", "ids", "tokens"), *seen, strict=True):
-        if one != other:
-            raise CheckFailed(f"the {what} differ: {_difference(one, other)}")
+        found.append(seen(subject))
+    _check_equal(found[0], found[1], "")
+    _check_equal(found[0], seen_elsewhere(subject), " in another process")
 
 
 def splits_do_not_overlap(subject: Subject) -> None:
@@ -96,13 +104,15 @@ def baselines_do_not_peek(subject: Subject) -> None:
         if wrong:
             raise CheckFailed(f"{name} gives {wrong[0]!r}, which is no gptasks.Prediction")
     other = [with_another_answer(task, row, rows) or row for row in test]
+    if other == test:
+        raise Skipped("no test row could be given another answer")
     for name, predictions in task.baselines(train, validation, other).items():
         if [one.value for one in predictions] != [one.value for one in said[name]]:
             raise CheckFailed(f"{name} answers otherwise when the test rows' answers are others")
 
 
 def odd_rows_are_handled(subject: Subject) -> None:
-    """An empty, a blank, a huge and a row of odd signs give a prediction, or say what is wrong.
+    """An empty, a blank, a huge and a row of odd signs is learnt and predicted, or refused.
 
     Users' files hold all of them, and a traceback after an hour of work helps nobody.
 
@@ -111,70 +121,47 @@ def odd_rows_are_handled(subject: Subject) -> None:
     """
     task = subject.task()
     model = subject.model(task)
-    columns = _text_columns(subject)
+    columns = text_columns(subject)
     if not columns:
         raise Skipped("its rows hold no texts")
     for what, text in ODD.items():
-        row = Row(copy.deepcopy(dict(subject.rows[0])), f"{what} row")
-        for column in columns:
-            row[column] = _like(row[column], text)
+        row = with_text(subject, text, what)
+        where = f"a row whose {' and '.join(columns)} is {what} ({_short(text)})"
+        try:
+            loss = _loss_of(subject, task, model, copy.deepcopy(row))
+            if not math.isfinite(loss):
+                raise CheckFailed(f"{where} has a loss of {loss}")
+        except DataError:
+            pass
+        except CheckFailed:
+            raise
+        except Exception as error:
+            raise CheckFailed(
+                f"{where}, in training, raises {type(error).__name__}: {error}"
+            ) from error
         try:
             predictions = subject.predict(task, model, [task.read_input(row)])
         except DataError:
             continue
         except Exception as error:
-            raise CheckFailed(
-                f"a row whose {' and '.join(columns)} is {what} ({_short(text)}) raises "
-                f"{type(error).__name__}: {error}"
-            ) from error
+            raise CheckFailed(f"{where} raises {type(error).__name__}: {error}") from error
         if len(predictions) != 1:
-            raise CheckFailed(f"a row that is {what} gives {len(predictions)} predictions")
+            raise CheckFailed(f"{where} gives {len(predictions)} predictions")
 
 
-ODD = {
-    "empty": "",
-    "blank": " \t\n\u3000 ",
-    "huge": "many words " * 10_000,
-    "of odd signs": "e\u0301 中文 😀 \u202eعربى \x00 \ufeff\u200b \U0001f468\u200d\U0001f469",
-}
-"""Texts that files hold now and then, by what they are."""
+def _loss_of(subject: Subject, task: Task, model: Any, row: Row) -> float:
+    """The mean loss of a row's targets; 0 where it has none, or is left out."""
+    import torch
 
-
-def answers_in(task: Task, row: Row) -> list[str]:
-    """The columns that hold a row's answer: without one of them it is still an input."""
-    found = []
-    for name in row:
-        try:
-            rest = task.read_input(_without(row, name))
-            if task.reference(rest) is None:
-                found.append(name)
-        except Exception:  # a task's code can raise anything
-            continue
-    return found
-
-
-def with_another_answer(task: Task, row: Row, rows: Sequence[Row]) -> Row | None:
-    """A row with the answer of another one, as long as its own where it is a list."""
-    columns = answers_in(task, row)
-    own = task.reference(row)
-    for other in rows if columns else ():
-        answer = task.reference(other)
-        if answer == own or (isinstance(own, list) and len(answer) != len(own)):
-            continue
-        swapped = {**row, **{name: other[name] for name in columns if name in other}}
-        return Row(swapped, row.id)
-    return None
-
-
-def without_answer(task: Task, row: Row) -> Row:
-    """A row without the columns that hold its answer."""
-    answers = answers_in(task, row)
-    return Row({name: value for name, value in row.items() if name not in answers}, row.id)
-
-
-def _without(row: Row, name: str) -> Row:
-    rest = {key: copy.deepcopy(value) for key, value in row.items() if key != name}
-    return Row(rest, row.id)
+    read = task.read(row)
+    windows = [] if read is None else subject.windows(task, [read])
+    total, targets = 0.0, 0
+    for window in windows:
+        batch = subject.batch([window])
+        with torch.inference_mode():
+            loss, count = task.loss(model(batch), batch)
+        total, targets = total + float(loss), targets + count
+    return total / max(targets, 1)
 
 
 def _input(subject: Subject, task: Task, row: Row) -> Any:
@@ -183,31 +170,25 @@ def _input(subject: Subject, task: Task, row: Row) -> Any:
     return tuple(tuple(window["input_ids"]) for window in windows)
 
 
-def _text_columns(subject: Subject) -> list[str]:
-    row = subject.rows[0]
-    answers = answers_in(subject.task(), row)
-    return [name for name, value in row.items() if name not in answers and _is_text(value)]
-
-
-def _is_text(value: Any) -> bool:
-    first = value[0] if isinstance(value, list) and value else value
-    return isinstance(first, str)
-
-
-def _like(value: Any, text: str) -> Any:
-    return [text, text] if isinstance(value, list) else text
+def _check_equal(one: dict[str, list[str]], other: dict[str, list[str]], where: str) -> None:
+    for what in one:
+        if one[what] != other[what]:
+            raise CheckFailed(f"the {what} differ{where}: {_difference(one[what], other[what])}")
 
 
 def _short(text: str) -> str:
     return repr(text if len(text) < 40 else text[:37] + "…")
 
 
-def _difference(one: Any, other: Any) -> str:
-    if isinstance(one, list) and isinstance(other, list):
-        if len(one) != len(other):
-            return f"{len(one)} and {len(other)} of them"
-        number = next(i for i in range(len(one)) if one[i] != other[i])
-        return (
-            f"number {number + 1} is {_short(str(one[number]))}, then {_short(str(other[number]))}"
-        )
-    return f"{_short(str(one))}, then {_short(str(other))}"
+def _difference(one: Sequence[str], other: Sequence[str]) -> str:
+    if len(one) != len(other):
+        return f"{len(one)} and {len(other)} of them"
+    number = next(i for i in range(len(one)) if one[i] != other[i])
+    return f"number {number + 1} is {_from(one[number], other[number])}"
+
+
+def _from(one: str, other: str) -> str:
+    """Two texts from shortly before the place where they begin to differ."""
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    start = max(0, len(list(same)) - 20)
+    return f"{_short(one[start:])}, then {_short(other[start:])}"

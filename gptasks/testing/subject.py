@@ -8,7 +8,7 @@ import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,8 @@ LOOKED_AT = 500
 
 FILE = "rows.jsonl"
 
+GIVE = "give some: --data FILE on the command line, the second argument in a test"
+
 
 class CheckFailed(AssertionError):
     """A task does not do what it must."""
@@ -55,6 +57,12 @@ class Subject:
     folder: Path
     """An empty one, for what a check writes."""
 
+    name: str = ""
+    """What the caller named; another process finds the task by it."""
+
+    shape: str = "llama"
+    """Of the tiny backbone: places are relative to each other in "llama", absolute in "gpt2"."""
+
     def task(self) -> Task:
         """A new task, its labels learnt from the rows."""
         values = copy.deepcopy(self.choice.values)
@@ -71,16 +79,15 @@ class Subject:
         read = (task.read(Row(copy.deepcopy(dict(row)), row.id)) for row in self.rows)
         return [row for row in read if row is not None]
 
-    @cached_property
+    @property
     def bare(self) -> Backbone:
         """The tiny backbone, in fp32, always with the same weights."""
-        import torch
+        return _bare(self.shape)
 
-        from gptasks.options import BackboneOptions
-        from gptasks.pretrained import load_backbone
-
-        options = BackboneOptions(source="random", shape="llama")
-        return load_backbone(options, "tiny", dtype=torch.float32, device=torch.device("cpu"))
+    def shapes(self) -> Iterator[Subject]:
+        """The same task on both shapes of the tiny backbone."""
+        for shape in ("llama", "gpt2"):
+            yield replace(self, shape=shape)
 
     def model(self, task: Task) -> Model:
         """A model with a new head, in eval mode; equal at every call."""
@@ -89,7 +96,9 @@ class Subject:
         from gptasks.model import Model
 
         torch.manual_seed(0)
-        bare = replace(self.bare, model=copy.deepcopy(self.bare.model))
+        # Together, since they may share weights.
+        decoder, words = copy.deepcopy((self.bare.model, self.bare.unembedding))
+        bare = replace(self.bare, model=decoder, unembedding=words)
         backbone = replace(bare, tokenizer=task.tokenizer(bare.tokenizer))
         backbone = backbone.attending(two_way=task.two_way)
         return Model(task, backbone, task.head(backbone)).eval()
@@ -125,7 +134,10 @@ class Subject:
         return found
 
     def config(self, *overrides: str, run: str) -> RunConfig:
-        """A small training on the rows, in a folder of that name."""
+        """A small training on the rows, in a folder of that name.
+
+        Raises ConfigError where strategy and task do not go together.
+        """
         usual = ("task=sequence_classification", "backbone=tiny", "tracking=none", *overrides)
         values = copy.deepcopy(compose(usual, self.registry).resolved)
         file = self.written()
@@ -148,13 +160,24 @@ class Subject:
         return file
 
 
+@cache
+def _bare(shape: str) -> Backbone:
+    import torch
+
+    from gptasks.options import BackboneOptions
+    from gptasks.pretrained import load_backbone
+
+    options = BackboneOptions(source="random", shape=shape)
+    return load_backbone(options, "tiny", dtype=torch.float32, device=torch.device("cpu"))
+
+
 def sample(task: Task, registry: Registry, count: int = ROWS) -> list[Row]:
     """Raw rows of a task's own training data, those of many answers before those of few.
 
     Raises ConfigError where it names no data, DataError where none can be read.
     """
     if task.data.train is None:
-        raise ConfigError("the task names no data, so there are no rows to try it on; give some")
+        raise ConfigError(f"the task names no data, so there are no rows to try it on; {GIVE}")
     files = files_of(task.data, ["train"], sources=registry.sources)["train"]
     found: dict[str, list[Row]] = {}
     for file in files:

@@ -1,21 +1,15 @@
-"""Checks of what a task makes of a row for the model, and of the model's output."""
+"""Checks of what a task makes of a row for the model."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from gptasks.data.encoding import IGNORED, targets_of
 from gptasks.errors import DataError
-from gptasks.task import Layout, Prediction, Row, Task
-from gptasks.testing.rows import answers_in, with_another_answer, without_answer
+from gptasks.task import Row, Task
 from gptasks.testing.subject import CheckFailed, Skipped, Subject
-
-NEAR = 1e-4
-"""Largest difference between two numbers that are computed alike, in fp32."""
+from gptasks.testing.trials import ODD, answers_in, longer, text_columns, with_text, without_answer
 
 
 def windows_have_their_shape(subject: Subject) -> None:
@@ -57,83 +51,6 @@ def windows_have_their_shape(subject: Subject) -> None:
             raise CheckFailed(f"{row.id} has an answer, and its windows have no target")
 
 
-def loss_is_a_sum(subject: Subject) -> None:
-    """`loss` is the sum over the targets of a batch, with their number, and can be learnt from.
-
-    The trainer divides by the number of targets of all batches and processes. A mean would let a
-    target weigh more in a small batch, and a gradient of accumulated batches would be wrong.
-
-    Mend: use reduction="sum", and return (loss, number of targets).
-    """
-    task, model, rows = _made(subject)
-    model.requires_grad_(True)
-    windows = subject.windows(task, rows[:8])
-    found = task.loss(model(subject.batch(windows)), subject.batch(windows))
-    if not isinstance(found, tuple) or len(found) != 2:
-        raise CheckFailed(f"it gives {type(found).__name__}, and not a loss with a count")
-    total, count = found
-    if getattr(total, "ndim", None) != 0 or isinstance(count, bool) or not isinstance(count, int):
-        raise CheckFailed(
-            f"it gives a {type(total).__name__} of {getattr(total, 'ndim', '?')} dimensions and a "
-            f"{type(count).__name__}; it must be a tensor of none, and an int"
-        )
-    if not math.isfinite(total.item()):
-        raise CheckFailed(f"it is {total.item()} on a new model")
-    if count != sum(map(targets_of, windows)):
-        raise CheckFailed(
-            f"it counts {count} targets, and the windows have {sum(map(targets_of, windows))}"
-        )
-    if not total.requires_grad:
-        raise CheckFailed("it has no gradient")
-    twice = subject.batch([*windows, *windows])
-    double, doubled = task.loss(model(twice), twice)
-    if not math.isclose(double.item(), 2 * total.item(), rel_tol=1e-3, abs_tol=1e-4) or (
-        doubled != 2 * count
-    ):
-        raise CheckFailed(
-            f"of a batch it is {total.item():.4f} with {count} targets, and of that batch twice "
-            f"{double.item():.4f} with {doubled}; twice as much was expected"
-        )
-
-
-def predictions_have_their_shape(subject: Subject) -> None:
-    """`predict` gives one Prediction a window, its value of the kind that `reference` gives.
-
-    Metrics compare the two; a value of another type is never right.
-
-    Mend: return [Prediction(value, scores), …], the value as `reference` has it, the scores numbers
-    by name; a classifier's are probabilities of every label.
-    """
-    task, model, rows = _made(subject)
-    windows = subject.windows(task, rows[:8])
-    said = _predict(task, model, subject.batch(windows))
-    if not isinstance(said, list) or len(said) != len(windows):
-        raise CheckFailed(f"{len(windows)} windows give {_counted(said)}")
-    merged = subject.predict(task, model, rows[:8])
-    for row, one in zip(rows[:8], merged, strict=True):
-        if not isinstance(one, Prediction):
-            raise CheckFailed(f"{row.id} gives {one!r}, which is no gptasks.Prediction")
-        reference = task.reference(row)
-        if reference is not None and type(one.value) is not type(reference):
-            raise CheckFailed(
-                f"{row.id}: the value is the {type(one.value).__name__} {one.value!r}, the "
-                f"reference the {type(reference).__name__} {reference!r}"
-            )
-        if not all(isinstance(score, int | float) for score in one.scores.values()):
-            raise CheckFailed(f"{row.id}: the scores are no numbers: {dict(one.scores)!r}")
-        if task.answer == "label" and task.labels:
-            _check_probabilities(row, one, task.labels)
-        try:
-            same = json.loads(json.dumps(one.value)) == one.value
-            json.dumps(dict(one.details), allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise CheckFailed(f"{row.id}: {error}; JSON must hold value and details") from error
-        if not same:
-            raise CheckFailed(f"{row.id}: {one.value!r} is another value after JSON")
-    if not isinstance(task.layout(), Layout | None):
-        raise CheckFailed(f"layout gives {task.layout()!r}, which is no gptasks.Layout")
-
-
 def targets_are_kept_or_counted(subject: Subject) -> None:
     """Cutting a row to max_length keeps its targets, or says how many it took.
 
@@ -144,8 +61,10 @@ def targets_are_kept_or_counted(subject: Subject) -> None:
     """
     task = subject.task()
     unlimited = replace(task, max_length=1_000_000)
-    rows = [*subject.read(task), *_longer(subject, task)]
+    rows = [*subject.read(task), *longer(subject, task)]
     whole, cut = _counts(subject, unlimited, rows), _counts(subject, task, rows)
+    if all(tokens <= task.max_length for tokens, _ in whole.values()):
+        raise Skipped("no row could be made too long for a window")
     for id in [id for id in whole if id in cut]:
         for what, there, kept in zip(("tokens", "targets"), whole[id], cut[id], strict=True):
             if kept != there:
@@ -155,69 +74,72 @@ def targets_are_kept_or_counted(subject: Subject) -> None:
                 )
 
 
-def padding_changes_nothing(subject: Subject) -> None:
-    """A window's loss is the same alone and beside a longer one.
+def the_cue_is_kept(subject: Subject) -> None:
+    """What stands after a row's text, such as "Summary:", is still there when the text is cut.
 
-    Batches pad shorter windows, so without that the loss of a row depends on its neighbours.
+    It is what the head reads, or the first word that is written: without it a long text is answered
+    as if nothing had been asked of it.
 
-    Mend: take places from attention_mask or from lengths, never from the last column or from ids
-    (the pad token may be a real one), and leave out targets of -100.
+    Mend: cut the text before words are put around it, and not the whole; `Tokenizer.encode` with a
+    template does so.
     """
-    task, model, rows = _made(subject)
-    windows = sorted(subject.windows(task, rows[:16]), key=lambda one: len(one["input_ids"]))
-    short, long = windows[0], windows[-1]
-    if len(short["input_ids"]) == len(long["input_ids"]):
-        long = _lengthened(long, task)
-    alone = [_loss(task, model, subject.batch([one])) for one in (short, long)]
-    together = _loss(task, model, subject.batch([short, long]))
-    if abs(together - sum(alone)) > NEAR * max(1.0, abs(together)):
+    task = subject.task()
+    if not text_columns(subject):
+        raise Skipped("its rows hold no texts")
+    prompts = [_prompts(subject, task, text) for text in ("mauve", "number 7", ODD["huge"])]
+    if any(len(parts) != 1 for parts in prompts):
+        raise Skipped("it reads a long text in several windows")
+    one, other, long = (parts[0] for parts in prompts)
+    pairs = zip(reversed(one), reversed(other), strict=False)
+    cue = next((n for n, (a, b) in enumerate(pairs) if a != b), 0)
+    if not cue:
+        raise Skipped("nothing stands after its text")
+    if long[-cue:] != one[-cue:]:
+        pieces = "".join(subject.bare.tokenizer.pieces(one[-cue:]))
         raise CheckFailed(
-            f"alone their losses are {alone[0]:.5f} and {alone[1]:.5f}, together {together:.5f}"
+            f"a short text ends with the {cue} tokens {pieces!r}; one that was cut to "
+            f"task.max_length={task.max_length} does not"
         )
 
 
-def a_batch_predicts_like_single_rows(subject: Subject) -> None:
-    """Rows predicted together and one by one get the same answers with the same scores.
+def training_reads_what_use_reads(subject: Subject) -> None:
+    """A row without its answer is encoded as it was in training, up to the answer.
 
-    Else a score depends on the size of the batch, and so on the machine.
+    A model that is asked otherwise than it was taught, by a space or a sign, answers worse, and
+    nothing tells why.
 
-    Mend: as for padding_changes_nothing; in `predict` keep to the windows' order.
+    Mend: build the input by one function for both, and add the answer's ids after it; tokens of the
+    whole are not those of its parts, so make them apart.
     """
-    task, model, rows = _made(subject)
-    rows = rows[:8]
-    alone = [subject.predict(task, model, [row])[0] for row in rows]
-    windows = subject.windows(task, rows)
-    said = _predict(task, model, subject.batch(windows))
-    together = [
-        task.merge(row, [said[i] for i, window in enumerate(windows) if window["row"] == number])
-        for number, row in enumerate(rows)
-    ]
-    for row, one, other in zip(rows, alone, together, strict=True):
-        check_same(row, one, other, "alone", "in a batch")
-
-
-def the_answer_is_not_in_the_input(subject: Subject) -> None:
-    """A prediction is the same whatever the row's own answer says, and without one.
-
-    What a model could copy in the test, it lacks in use.
-
-    Mend: build what the model reads from `read_input`'s columns; targets belong in `label` or
-    `labels`, and in input_ids only after the place where they are predicted, where `predict` does
-    not read them.
-    """
-    task, model, rows = _made(subject)
+    task = subject.task()
+    rows = subject.read(task)[:8]
     if not answers_in(task, rows[0]):
         raise Skipped("no column can be told that holds the answer")
-    for row in rows[:4]:
-        said = subject.predict(task, model, [row])[0]
-        trials = {
-            "with another answer": with_another_answer(task, row, rows),
-            "without one": task.read_input(without_answer(task, row)),
-        }
-        for what, trial in trials.items():
-            if trial is not None:
-                one = subject.predict(task, model, [trial])[0]
-                check_same(row, said, one, "with its answer", what)
+    tokenizer = task.tokenizer(subject.bare.tokenizer)
+    compared = 0
+    for row in rows:
+        taught = list(task.encode(row, tokenizer))
+        asked = list(task.encode(task.read_input(without_answer(task, row)), tokenizer))
+        if any(part.get("lost") for part in (*taught, *asked)):
+            continue  # an answer of another length may leave another room
+        compared += 1
+        for one, other in zip(taught, asked, strict=False):
+            ids, bare = one["input_ids"], other["input_ids"]
+            same = ids[: len(bare)] if task.answer == "text" else ids
+            if same != bare or len(taught) != len(asked):
+                pieces = subject.bare.tokenizer.pieces
+                raise CheckFailed(
+                    f"{row.id} is {_end(pieces(same))} in training, and {_end(pieces(bare))} "
+                    "without its answer"
+                )
+            if task.answer == "text" and IGNORED in one.get("labels", [])[len(bare) :]:
+                raise CheckFailed(f"{row.id}: a token after the prompt is no target")
+            if any(label != IGNORED for label in one.get("labels", [])[: len(bare)]) and (
+                task.answer == "text"
+            ):
+                raise CheckFailed(f"{row.id}: a token of the prompt is a target")
+    if not compared:
+        raise Skipped("all its rows are longer than a window")
 
 
 def the_end_is_a_target(subject: Subject) -> None:
@@ -239,63 +161,6 @@ def the_end_is_a_target(subject: Subject) -> None:
                 raise CheckFailed(f"{row.id}: its last target is the token {targets[-1]}")
 
 
-def _made(subject: Subject) -> tuple[Task, Any, list[Row]]:
-    task = subject.task()
-    return task, subject.model(task), subject.read(task)
-
-
-def _predict(task: Task, model: Any, batch: dict[str, Any]) -> list[Prediction]:
-    import torch
-
-    with torch.inference_mode():
-        return task.predict(model, batch)
-
-
-def _loss(task: Task, model: Any, batch: dict[str, Any]) -> float:
-    import torch
-
-    with torch.inference_mode():
-        return float(task.loss(model(batch), batch)[0])
-
-
-def _lengthened(window: dict[str, Any], task: Task) -> dict[str, Any]:
-    """The window with more tokens in front, which no target has."""
-    more = min(7, task.max_length)
-    ids = window["input_ids"]
-    longer = {**window, "input_ids": [ids[0]] * more + ids}
-    if "labels" in window:
-        longer["labels"] = [IGNORED] * more + list(window["labels"])
-    return longer
-
-
-def _longer(subject: Subject, task: Task) -> Iterator[Row]:
-    """Rows too long for a window: one of longer input, and one whose answer is longer, too."""
-    raw = next(row for row in subject.rows if task.read(Row(dict(row), row.id)) is not None)
-    answers = answers_in(task, raw)
-    for what, is_longer in (
-        ("input", lambda name: name not in answers or isinstance(raw[name], list)),
-        ("answer", lambda name: name not in answers or task.answer != "label"),
-    ):
-        longer = {
-            name: _repeated(raw[name], task) if is_longer(name) else raw[name] for name in raw
-        }
-        try:
-            row = task.read(Row(longer, f"a row with a longer {what}"))
-        except DataError:
-            continue
-        if row is not None:
-            yield row
-
-
-def _repeated(value: Any, task: Task) -> Any:
-    """A text or a list repeated until no window has room for it."""
-    if isinstance(value, str) and " " in value:
-        return " ".join([value] * (3 * task.max_length // len(value) + 1))
-    if isinstance(value, list) and value:
-        return value * (3 * task.max_length // len(value) + 1)
-    return value
-
-
 def _counts(subject: Subject, task: Task, rows: Sequence[Row]) -> dict[str, tuple[int, int]]:
     """Tokens and targets of each row, those included that are reported lost."""
     tokenizer = task.tokenizer(subject.bare.tokenizer)
@@ -313,24 +178,13 @@ def _counts(subject: Subject, task: Task, rows: Sequence[Row]) -> dict[str, tupl
     return counts
 
 
-def _check_probabilities(row: Row, one: Prediction, labels: Sequence[str]) -> None:
-    if set(one.scores) != set(labels):
-        raise CheckFailed(f"{row.id}: scores for {sorted(one.scores)}, labels are {list(labels)}")
-    if abs(sum(one.scores.values()) - 1) > 1e-3:
-        raise CheckFailed(f"{row.id}: the probabilities add up to {sum(one.scores.values()):.4f}")
+def _prompts(subject: Subject, task: Task, text: str) -> list[list[int]]:
+    """The ids of the windows of a row with that text, without an answer."""
+    row = with_text(subject, text, "made up")
+    read = task.read_input(without_answer(task, row))
+    return [window["input_ids"] for window in subject.windows(task, [read])]
 
 
-def check_same(row: Row, one: Prediction, other: Prediction, when: str, then: str) -> None:
-    """Raise CheckFailed where two predictions of a row, made `when` and `then`, differ."""
-    if one.value != other.value:
-        raise CheckFailed(f"{row.id}: {when} {one.value!r}, {then} {other.value!r}")
-    for name, score in one.scores.items():
-        if abs(score - other.scores.get(name, math.inf)) > NEAR * max(1.0, abs(score)):
-            raise CheckFailed(
-                f"{row.id}: the score {name} is {score:.6f} {when}, and "
-                f"{other.scores.get(name, math.nan):.6f} {then}"
-            )
-
-
-def _counted(said: object) -> str:
-    return f"{len(said)} predictions" if isinstance(said, list) else f"a {type(said).__name__}"
+def _end(pieces: Sequence[str]) -> str:
+    text = "".join(pieces)
+    return repr(text if len(text) < 40 else "…" + text[-37:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -44,9 +45,17 @@ def run(argv: Sequence[str]) -> None:
         done.append(outcome)
     if options.json:
         print(json.dumps([dataclasses.asdict(one) for one in done], indent=2, ensure_ascii=False))
+    else:
+        print(_summary(done))
     failed = [one for one in done if one.failure]
     if failed:
         raise CheckError(f"{options.name}: {len(failed)} of {counted(len(done), 'check')} failed")
+
+
+def _summary(done: Sequence[Outcome]) -> str:
+    """Such as "24 ok, 3 skipped": a check that was skipped has not been passed."""
+    count = Counter(outcome.word for outcome in done)
+    return ", ".join(f"{count[word]} {word}" for word in ("ok", "skipped", "FAILED") if count[word])
 
 
 def _rows(path: str) -> list[Mapping[str, Any]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from plugin_folders import package
 
@@ -19,7 +21,8 @@ from typing import Any, ClassVar
 import torch
 
 from gptasks import (
-    ConditionalGeneration, DataError, MeanMetric, Prediction, Row, SequenceClassification, hookimpl,
+    ConditionalGeneration, DataError, MeanMetric, Prediction, Row, SequenceClassification,
+    TokenClassification, hookimpl,
 )
 {before}
 {contract}
@@ -53,8 +56,29 @@ WEATHER = [
     for n in range(36)
 ]
 
-OF = {"SequenceClassification": OPINIONS, "ConditionalGeneration": WEATHER}
-"""Rows by base class."""
+PLACES = ("Bonn", "Rome", "New York", "Oslo", "San Marino")
+NAMES = [
+    {
+        "tokens": f"on day {n} we left {PLACES[n % 5]} for good".split(),
+        "tags": ["O"] * 5 + ["B-LOC", "I-LOC"][: len(PLACES[n % 5].split())] + ["O"] * 2,
+    }
+    for n in range(36)
+]
+CITIES = ("波恩", "罗马", "上海")
+CHINESE = [
+    {"source": f"第{n}天，{CITIES[n % 3]}一直在下雨，没有停。", "target": f"{CITIES[n % 3]}有雨"}
+    for n in range(36)
+]
+
+Rows = Sequence[Mapping[str, Any]]
+
+OF: dict[str, Rows] = {
+    "SequenceClassification": OPINIONS,
+    "ConditionalGeneration": WEATHER,
+    "TokenClassification": NAMES,
+    "Chinese": CHINESE,
+}
+"""Rows by base class; and Chinese ones of ConditionalGeneration."""
 
 
 def plugin(

@@ -6,15 +6,17 @@ import socket
 from pathlib import Path
 
 import pytest
-from testing.sound import OF, plugin
+from testing.sound import OF, Rows, plugin
 
 from gptasks import ConfigError
-from gptasks.testing import CHECKS, check_task, learning, outcomes
+from gptasks.testing import CHECKS, check_task, checking, learning, outcomes
 
 
-def failures(*only: str, base: str = "SequenceClassification") -> dict[str, str]:
+def failures(
+    *only: str, base: str = "SequenceClassification", rows: Rows | None = None
+) -> dict[str, str]:
     """What fails of the task in ./plugins, by check."""
-    found = list(outcomes("mine", OF[base], only=only))
+    found = list(outcomes("mine", rows or OF[base], only=only))
     assert {one.check for one in found} == set(only or CHECKS)
     return {one.check: one.failure for one in found if one.failure}
 
@@ -62,6 +64,54 @@ BROKEN: dict[str, tuple[dict[str, str], str]] = {
                  "    yield from super().encode(Row({**row, 'text': text}, row.id), tokenizer)"},
         "rows.jsonl:1: the score ",
     ),
+    "the_cue_is_kept": (
+        {"body": "def encode(self, row, tokenizer):\n"
+                 "    whole = tokenizer.plain('Film: ' + row['text'] + ' It is')\n"
+                 "    kept = whole[: self.max_length]\n"
+                 "    window = {'input_ids': kept, 'lost': len(whole) - len(kept)}\n"
+                 "    if self.reference(row):\n"
+                 "        window['label'] = self.labels.index(self.reference(row))\n"
+                 "    yield window"},
+        "a short text ends with the 6 tokens ' It is'; one that was cut to task.max_length=512 "
+        "does not",
+    ),
+    "training_reads_what_use_reads": (
+        {"base": "ConditionalGeneration",
+         "body": "def encode(self, row, tokenizer):\n"
+                 "    for window in super().encode(row, tokenizer):\n"
+                 "        if 'labels' not in window:\n"
+                 "            window['input_ids'].append(tokenizer.plain('?')[0])\n"
+                 "        yield window"},
+        "without its answer",
+    ),
+    "the_whole_text_is_read": (
+        {"body": "def pool(self, hidden, batch):\n    return hidden[:, 0]"},
+        "a token more at the end of a text changes nothing",
+    ),
+    "predicting_twice_is_the_same": (
+        {"body": "def predict(self, model, batch):\n"
+                 "    return [Prediction(random.choice(self.labels), one.scores)\n"
+                 "            for one in super().predict(model, batch)]"},
+        "rows.jsonl:",
+    ),
+    "every_word_is_answered": (
+        {"base": "TokenClassification",
+         "body": "def encode(self, row, tokenizer):\n"
+                 "    yield next(super().encode(row, tokenizer))\n\n"
+                 "def merge(self, row, parts):\n"
+                 "    return parts[0]"},
+        "a row with a longer input has ",
+    ),
+    "transformers_opens_it": (
+        {"body": "def pool(self, hidden, batch):\n"
+                 "    mask = batch['attention_mask'].unsqueeze(-1)\n"
+                 "    return (hidden * mask).sum(1) / mask.sum(1)"},
+        "rows.jsonl:1: AutoModelForSequenceClassification gives logits that differ by ",
+    ),
+    "every_strategy_ends": (
+        {"body": "def probe(self):\n    return object()"},
+        "strategy=head ends with AttributeError: 'object' object has no attribute 'f",
+    ),
     "the_end_is_a_target": (
         {"base": "ConditionalGeneration",
          "body": "def encode(self, row, tokenizer):\n"
@@ -95,7 +145,7 @@ BROKEN: dict[str, tuple[dict[str, str], str]] = {
     "odd_rows_are_handled": (
         {"body": "def read_input(self, row):\n"
                  "    first = row['text'].split()[0]\n    return row"},
-        "a row whose text is empty ('') raises IndexError: list index out of range",
+        "a row whose text is empty (''), in training, raises IndexError: list index out of range",
     ),
     "gold_scores_best": (
         {"body": "metrics: list[str] = field(default_factory=lambda: ['odd'])",
@@ -162,6 +212,177 @@ def test_a_broken_task_is_caught_by_the_check_meant_for_it(
     assert told in found[check]
 
 
+PITFALLS: dict[str, tuple[str, dict[str, str], str, str]] = {
+    "a set's order in a row": (
+        "rows_are_deterministic",
+        {"body": "def read(self, row):\n"
+                 "    row['words'] = list(set(row['text'].split()))\n"
+                 "    return super().read(row)"},
+        "SequenceClassification",
+        "the rows differ in another process: number 1 is ",
+    ),
+    "pooling at the last id that is not the pad token's": (
+        "the_whole_text_is_read",
+        {"body": "def pool(self, hidden, batch):\n"
+                 "    real = batch['attention_mask'].bool() & (batch['input_ids'] != PAD)\n"
+                 "    last = real.long().cumsum(1).argmax(1)\n"
+                 "    return hidden[torch.arange(len(hidden)), last]",
+         "before": "PAD = 0  # which ends texts, too"},
+        "SequenceClassification",
+        "the pad token more at the end of a text changes nothing",
+    ),
+    "pooling the last column": (
+        "a_batch_predicts_like_single_rows",
+        {"body": "def pool(self, hidden, batch):\n    return hidden[:, -1]"},
+        "SequenceClassification",
+        "rows.jsonl:",
+    ),
+    "writing without places for left padding": (
+        "a_batch_predicts_like_single_rows",
+        {"body": "def predict(self, model, batch):\n"
+                 "    prompts = [ids[:n] for ids, n in\n"
+                 "               zip(batch['input_ids'].tolist(), batch['prompt'])]\n"
+                 "    width = max(map(len, prompts))\n"
+                 "    pad = model.backbone.tokenizer.pad_id\n"
+                 "    ids = torch.tensor([[pad] * (width - len(p)) + p for p in prompts])\n"
+                 "    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p)\n"
+                 "                         for p in prompts])\n"
+                 "    said = []\n"
+                 "    for _ in range(8):\n"
+                 "        top = model.backbone.model(input_ids=ids, attention_mask=mask,\n"
+                 "                                   use_cache=False)\n"
+                 "        best = model.head(top.last_hidden_state[:, -1]).argmax(-1)[:, None]\n"
+                 "        said.append(best)\n"
+                 "        ids = torch.cat([ids, best], 1)\n"
+                 "        mask = torch.cat([mask, torch.ones_like(best)], 1)\n"
+                 "    return [Prediction(' '.join(map(str, row)))\n"
+                 "            for row in torch.cat(said, 1).tolist()]"},
+        "ConditionalGeneration",
+        "rows.jsonl:",
+    ),
+    "targets that are left out where they equal the pad token": (
+        "loss_is_a_sum",
+        {"body": "def loss(self, logits, batch):\n"
+                 "    labels = batch['labels'][:, 1:]\n"
+                 "    targets = labels[labels != -100]\n"
+                 "    kept = targets != 0\n"
+                 "    total, count = super().loss(logits, batch)\n"
+                 "    return total, int(kept.sum())"},
+        "ConditionalGeneration",
+        "targets, and the windows have ",
+    ),
+    "cutting the end of prompt and target together": (
+        "targets_are_kept_or_counted",
+        {"body": "def encode(self, row, tokenizer):\n"
+                 "    prompt = tokenizer.plain(row['source'] + ' ->')\n"
+                 "    target = []\n"
+                 "    if self.reference(row):\n"
+                 "        target = [*tokenizer.plain(self.reference(row)), tokenizer.end_id]\n"
+                 "    ids = (prompt + target)[: self.max_length]\n"
+                 "    labels = ([-100] * len(prompt) + target)[: self.max_length]\n"
+                 "    lost = len(prompt + target) - len(ids)\n"
+                 "    window = {'input_ids': ids, 'prompt': len(prompt), 'lost': lost}\n"
+                 "    yield {**window, 'labels': labels} if target else window"},
+        "ConditionalGeneration",
+        "targets; cut to task.max_length=",
+    ),
+    "an end that pads and is masked with the pads": (
+        "the_end_is_a_target",
+        {"body": "def encode(self, row, tokenizer):\n"
+                 "    for window in super().encode(row, tokenizer):\n"
+                 "        if 'labels' in window:\n"
+                 "            window['labels'] = [-100 if one == tokenizer.end_id else one\n"
+                 "                                for one in window['labels']]\n"
+                 "        yield window"},
+        "ConditionalGeneration",
+        "rows.jsonl:1: its last target is the token ",
+    ),
+    "a prompt that is a target": (
+        "training_reads_what_use_reads",
+        {"body": "def encode(self, row, tokenizer):\n"
+                 "    for window in super().encode(row, tokenizer):\n"
+                 "        if 'labels' in window:\n"
+                 "            window['labels'] = list(window['input_ids'])\n"
+                 "        yield window"},
+        "ConditionalGeneration",
+        "rows.jsonl:1: a token of the prompt is a target",
+    ),
+    "a metric that knows Latin letters only": (
+        "gold_scores_best",
+        {"body": "metrics: list[str] = field(default_factory=lambda: ['latin'])",
+         "after": "import re\n\n"
+                  "@hookimpl\n"
+                  "def register_metrics():\n"
+                  "    class Latin(MeanMetric):\n"
+                  "        name, answer, source = 'latin', 'text', 'this test'\n"
+                  "        def score(self, prediction, reference):\n"
+                  "            one, other = (set(re.findall('[a-z0-9]+', text))\n"
+                  "                          for text in (prediction, reference))\n"
+                  "            return len(one & other) / max(1, len(one | other))\n"
+                  "    return [Latin]"},
+        "Chinese",
+        "latin: the right answers score 0.0000, those of other rows 0.0000",
+    ),
+    "a label that is a number in one place and a text in another": (
+        "predictions_have_their_shape",
+        {"body": "def reference(self, row):\n"
+                 "    label = row.get('label')\n"
+                 "    return None if label is None else ['bad', 'good', 'so so'].index(label)\n\n"
+                 "def learn_labels(self, rows):\n"
+                 "    self.labels = ['0', '1', '2']\n\n"
+                 "def encode(self, row, tokenizer):\n"
+                 "    for window in super().encode(row, tokenizer):\n"
+                 "        if self.reference(row) is not None:\n"
+                 "            window['label'] = self.reference(row)\n"
+                 "        yield window"},
+        "SequenceClassification",
+        "the value is the str ",
+    ),
+}  # fmt: skip
+"""What the field's users stumbled over, done again: the check that catches it, the task, whose rows
+it is tried on, what is said."""
+
+
+@pytest.mark.parametrize("pitfall", PITFALLS)
+def test_a_pitfall_of_the_field_is_caught(pitfall: str) -> None:
+    check, given, rows, told = PITFALLS[pitfall]
+    base = "ConditionalGeneration" if rows == "Chinese" else rows
+    plugin(base=base, **given)
+    found = failures(check, base=base, rows=OF[rows])
+    assert told in found[check]
+
+
+def test_a_check_that_does_not_end_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "SECONDS", 0.5)
+    plugin("def baselines(self, train, validation, test):\n    while True:\n        pass")
+    found = failures("baselines_do_not_peek")
+    assert found["baselines_do_not_peek"].startswith("it did not end in 0.5 s: __init__.py line ")
+
+
+def test_what_raises_is_told_with_the_line_of_the_task() -> None:
+    plugin("def loss(self, logits, batch):\n    return torch.zeros(3) @ torch.zeros(4), 1")
+    said = failures("loss_is_a_sum")["loss_is_a_sum"]
+    assert said.startswith("it raises RuntimeError: ")
+    assert "(__init__.py line " in said
+
+
+def test_what_builds_on_a_failed_check_is_not_tried() -> None:
+    given, _ = BROKEN["windows_have_their_shape"]
+    plugin(**given)
+    found = {one.check: one for one in outcomes("mine", OF["SequenceClassification"])}
+    assert [name for name, one in found.items() if one.failure] == ["windows_have_their_shape"]
+    skipped = {one.skipped for one in found.values() if "not tried" in one.skipped}
+    assert skipped == {"not tried, since windows_have_their_shape failed"}
+    assert found["gold_scores_best"].word == found["options_are_documented"].word == "ok"
+    assert sum("not tried" in one.skipped for one in found.values()) == len(CHECKS) - 6
+
+
+@pytest.mark.parametrize("base", ["ConditionalGeneration", "TokenClassification"])
+def test_a_sound_task_of_another_kind_passes_every_check(base: str) -> None:
+    plugin(base=base)
+    assert failures(base=base) == {}
+
+
 def test_a_sound_task_passes_every_check() -> None:
     plugin()
     before = socket.socket.connect
@@ -194,7 +415,8 @@ def test_a_task_without_data_asks_for_rows() -> None:
     with pytest.raises(ConfigError) as caught:
         check_task("mine")
     assert str(caught.value) == (
-        "task 'mine': the task names no data, so there are no rows to try it on; give some"
+        "task 'mine': the task names no data, so there are no rows to try it on; give some: "
+        "--data FILE on the command line, the second argument in a test"
     )
     with pytest.raises(ConfigError, match="task 'mine': there are no rows to try it on"):
         check_task("mine", [])

@@ -27,9 +27,9 @@ def test_what_is_checked_is_told_one_a_line(rows: str) -> None:
     plugin()
     done = gptasks("plugins", "check", "mine", "--data", rows, "--only", QUICK, "gold_scores_best")
     assert (done.code, done.err) == (0, "")
-    assert done.out == f"task mine\nok      {QUICK}\nok      gold_scores_best\n"
+    assert done.out == f"task mine\nok      {QUICK}\nok      gold_scores_best\n2 ok\n"
     done = gptasks("plugins", "check", "mine", "--data", rows, "--only", "the_end_is_a_target")
-    assert done.out == "task mine\nskipped the_end_is_a_target: it writes no text\n"
+    assert done.out == ("task mine\nskipped the_end_is_a_target: it writes no text\n1 skipped\n")
 
 
 def test_what_fails_ends_with_1(rows: str) -> None:
@@ -37,7 +37,8 @@ def test_what_fails_ends_with_1(rows: str) -> None:
     done = gptasks("plugins", "check", "mine", "--data", rows, "--only", QUICK)
     assert done.code == 1
     assert done.faults == ["gptasks: mine: 1 of 1 check failed"]
-    head, first, must, why, mend = done.out.splitlines()
+    head, first, must, why, mend, count = done.out.splitlines()
+    assert count == "1 FAILED"
     assert head == "task mine"
     assert first == f"FAILED  {QUICK}: no docstring under task.width"
     assert must == "        Its class and every option of it say what they mean."
@@ -93,10 +94,10 @@ def test_a_file_and_a_folder_are_names_too(rows: str) -> None:
     told = f"kind: sequence_classification\ndata: {{train: {rows}}}\ntext: text\nlabel: label\n"
     Path("one.yaml").write_text(f"# One\n{told}", encoding="utf-8")
     done = gptasks("plugins", "check", "one.yaml", "--only", "rows_are_deterministic")
-    assert done.out == "task one\nok      rows_are_deterministic\n"
+    assert done.out == "task one\nok      rows_are_deterministic\n1 ok\n"
     Path("plugins").rename("elsewhere")  # where nothing looks for plugins
     done = gptasks("plugins", "check", "elsewhere/mine", "--data", rows, "--only", QUICK)
-    assert (done.code, done.out) == (0, f"task mine\nok      {QUICK}\n")
+    assert (done.code, done.out) == (0, f"task mine\nok      {QUICK}\n1 ok\n")
 
 
 def test_pytest_runs_one_test_for_each_check() -> None:
