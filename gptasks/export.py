@@ -82,7 +82,8 @@ def _source(run: Path, adapter: bool) -> Path:
     for needed in (model / "config.json", source / ("adapter_" * adapter + "config.json")):
         if not needed.is_file():
             raise RunError(f"{run} is not whole: {needed} is missing; {ADVICE}")
-    check_digests(model, results.get("model", {}))
+    for stored in {model, source}:
+        check_digests(stored, results.get(stored.name, {}))
     if not is_plain(model):
         raise RunError(
             f"the head of {run} is one that no class of plain transformers has, so that only "

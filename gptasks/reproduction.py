@@ -34,7 +34,7 @@ AGAIN = "-again"
 _SURROUNDINGS = ("device", "processor", "precision", "processes", "threads")
 """What `timing` tells of where a run was computed."""
 
-_BY_THEMSELVES = ("metrics", "baselines", "data", "model")
+_BY_THEMSELVES = ("metrics", "baselines", "data", "model", "adapter")
 _TIMES_AND_PLACES = ("timing", "versions", "plugins", "command", "format")
 
 

@@ -58,7 +58,7 @@ REQUIRED = {
 }
 """What gptasks itself reads of results.json, and its shape."""
 
-_LATER = {"model": {EVERY: str}}
+_LATER = {"model": {EVERY: str}, "adapter": {EVERY: str}}
 """The same of keys that runs of earlier versions lack."""
 
 

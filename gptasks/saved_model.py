@@ -84,7 +84,10 @@ def is_plain(folder: Path) -> bool:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """File name to SHA-256, in hex, of a saved model; its card may be edited and is left out."""
+    """File name to SHA-256, in hex, of a saved model or adapter; its card may be edited and is left
+    out. Of a folder that is not there, nothing."""
+    if not folder.is_dir():
+        return {}
     found = {}
     for path in sorted(folder.iterdir()):
         if path.is_file() and path.name != CARD:
@@ -98,7 +101,7 @@ def check_digests(folder: Path, stored: Mapping[str, str]) -> None:
 
     Most damage to weights or vocabulary breaks no format: the answers would be others, in silence.
     """
-    found = digests(folder) if folder.is_dir() else {}
+    found = digests(folder)
     for name, digest in stored.items():
         if found.get(name) != digest:
             fault = "is missing" if name not in found else "is not as the run wrote it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -84,6 +85,9 @@ def test_a_path_of_this_machine_in_an_adapter_is_told(run: Path) -> None:
     place = run / "adapter" / "adapter_config.json"
     named = {**json.loads(place.read_text()), "base_model_name_or_path": "/home/me/gpt"}
     place.write_text(json.dumps(named))
+    results = json.loads((run / "results.json").read_text())
+    results["adapter"][place.name] = hashlib.sha256(place.read_bytes()).hexdigest()
+    (run / "results.json").write_text(json.dumps(results))
     assert gptasks("export", str(run), "given", "--adapter").err == (
         "warning: adapter_config.json names the backbone by its path on this machine "
         "(/home/me/gpt); before you give the adapter away, write there where others find that "
@@ -191,6 +195,15 @@ def test_a_damaged_model_is_not_given_away(run: Path) -> None:
     with pytest.raises(RunError, match=r"model\.safetensors is not as the run wrote it; copy"):
         load(run).export("given")
     assert not Path("given").exists()
+
+
+def test_a_damaged_adapter_is_not_given_away(run: Path) -> None:
+    weights = run / "adapter" / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
+    with pytest.raises(RunError, match=r"adapter_model\.safetensors is not as the run wrote it"):
+        load(run).export("given", adapter=True)
+    assert not Path("given").exists()
+    assert load(run).export("given") == Path("given").resolve()
 
 
 def test_a_head_that_only_gptasks_opens_is_not_given_away_without_its_run(run: Path) -> None:

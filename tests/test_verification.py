@@ -112,8 +112,9 @@ def test_a_run_is_what_it_says(finished: Path) -> None:
   ok           predicted rows     ids, inputs and references are those of the data
   ok           baselines          majority, tfidf: bit for bit
   ok           model              4 files, as the run wrote them
+  ok           adapter            5 files, as the run wrote them
   ok           labels             bad, good: those of the data and model/
-1 run: 9 ok
+1 run: 10 ok
 """
     )
 
@@ -174,6 +175,14 @@ CHANGES: dict[str, tuple[Callable[[Path], None], dict[str, str]]] = {
                      file("model/.DS_Store", lambda _: b"")(run),
                      file("model/README.md", lambda _: b"edited")(run)],
         {"model": "tokenizer_config.json is missing; adapter_config.json is not of the run"},
+    ),
+    "the weights of the adapter": (
+        file("adapter/adapter_model.safetensors", lambda held: held[:-1] + bytes([held[-1] ^ 1])),
+        {"adapter": "adapter_model.safetensors has changed"},
+    ),
+    "no adapter": (
+        lambda run: shutil.rmtree(run / "adapter"),
+        {"adapter": "adapter_config.json is missing; *"},
     ),
     "the names of the labels in the model": (
         file("model/config.json", lambda held: held.replace(b'"good"', b'"fine"')),
@@ -263,7 +272,7 @@ def test_a_run_that_is_not_as_it_says_ends_with_1(run: Path) -> None:
     done = gptasks("verify", str(run))
     assert done.code == 1
     assert "  FAILED       test scores        accuracy value is 1.0 in results.json" in done.out
-    assert done.out.endswith("1 run: 8 ok, 1 FAILED\n")
+    assert done.out.endswith("1 run: 9 ok, 1 FAILED\n")
     assert done.err == "gptasks: of 1 run 1 is not what it says\n"
 
 
@@ -366,7 +375,7 @@ def test_data_that_were_moved_are_not_checked_which_strict_takes_for_a_fault(
     assert "current folder" not in done.out  # the path was absolute
     assert "  not checked  baselines          needs the data\n" in done.out
     assert "  ok           labels             bad, good: those of model/\n" in done.out
-    assert done.out.endswith("1 run: 6 ok, 3 not checked\n")
+    assert done.out.endswith("1 run: 7 ok, 3 not checked\n")
     done = gptasks("verify", str(run), "--strict")
     assert (done.code, done.err) == (1, "gptasks: of 1 run 1 could not be checked in full\n")
 
@@ -408,7 +417,9 @@ def test_a_run_of_a_plugin_that_is_not_here_is_not_checked(run: Path, verifier: 
     config.write_text(text, "utf-8")
     results(lambda values: values.update(plugins={"acme-desk": "1.0"}))(run)
     checks = found(verifier, run)
-    assert states(checks) == SOUND | dict.fromkeys(set(CHECKS) - {"model"}, "not checked")
+    assert states(checks) == SOUND | dict.fromkeys(
+        set(CHECKS) - {"model", "adapter"}, "not checked"
+    )
     said = "* was made with the plugin acme-desk 1.0, which is not installed; pip install *"
     assert fits(checks["configuration"].text, said)
     assert checks["data"].text == checks["test scores"].text == "needs the configuration"

@@ -28,7 +28,7 @@ def collect(
     encodings: Mapping[str, Encoding],
     splits: Mapping[str, Split],
     predictions: Mapping[str, Sequence[Prediction]],
-    model: Mapping[str, str],
+    digests: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
     """The content of results.json; docs/reference/run-folder.md says what each key means."""
     from gptasks.runtime import peak_memory, versions
@@ -49,7 +49,7 @@ def collect(
         "truncation": {name: encoding.ledger.as_json() for name, encoding in encodings.items()},
         "tally": {name: task.tally(found) for name, found in predictions.items()},
         "labels": list(task.labels),
-        "model": dict(model),
+        **digests,
         "data": {
             name: {
                 "n": len(split.rows),

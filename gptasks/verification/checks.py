@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from gptasks.data.sources import SPLITS
@@ -150,14 +151,16 @@ def _baselines(run: Subject) -> str:
     return "; ".join(f"{listing(names)}: {said}" for said, names in told.items()) or "there is none"
 
 
-def _model(run: Subject) -> str:
+def _files(run: Subject, folder: Path) -> str:
     from gptasks.saved_model import digests
 
-    stored = run.results.get("model")
+    stored, found = run.results.get(folder.name), digests(folder)
+    is_optional = folder == run.folder.adapter
+    if is_optional and not stored and not found:
+        return "there is none"
     if not stored:
         raise NotChecked(f"{RESULTS} has no SHA-256 of it, as runs of earlier versions")
-    found = run.folder.model.is_dir() and digests(run.folder.model)
-    if not found:
+    if not found and not is_optional:
         raise NotChecked("there is no model/")
     _demand(
         f"{name} {fault}"
@@ -198,7 +201,8 @@ CHECKS: Mapping[str, Callable[[Subject], str]] = {
     "data": _data,
     "predicted rows": _predicted_rows,
     "baselines": _baselines,
-    "model": _model,
+    "model": lambda run: _files(run, run.folder.model),
+    "adapter": lambda run: _files(run, run.folder.adapter),
     "labels": _labels,
 }
 """The checks by name, in the order they are made. Each says what it found."""
