@@ -67,6 +67,7 @@ def find() -> Iterator[Found]:
             seen.append(folder)
             yield Found(folder.name, str(folder.resolve()), folder, folder=folder)
     yield from _loose()
+    yield from _lone_modules()
     yield from _missing_folders()
 
 
@@ -124,6 +125,17 @@ def _missing_folders() -> Iterator[Found]:
                 why += suggest(folder.name, (one.name for one in folder.parent.iterdir()))
             error = PluginError(f"was not found: {FOLDERS} names the folder {folder}, which {why}")
             yield Found(folder.name, str(folder), error)
+
+
+def _lone_modules() -> Iterator[Found]:
+    """The files with a hook that lie beside packages: nothing would say why they add nothing."""
+    folders = {folder.resolve(): folder for folder in (Path.cwd() / "plugins", *_named_folders())}
+    for folder in folders.values():
+        for path in sorted(folder.glob("[!._]*.py")):
+            if path.is_file() and b"@hookimpl" in path.read_bytes():
+                place = path.with_suffix("") / "__init__.py"
+                error = PluginError(f"was not read: a plugin is a folder; move {path} to {place}")
+                yield Found(path.stem, str(path), error, folder=path)
 
 
 def _packages(parent: Path) -> Iterator[Path]:

@@ -204,6 +204,16 @@ def test_a_folder_of_yaml_files_alone_is_a_plugin(elsewhere: Path) -> None:
     assert loaded(plugin_manager(), "reviews").conf == path.parent.parent
 
 
+def test_a_lone_module_with_a_hook_is_told_to_become_a_folder(elsewhere: Path) -> None:
+    package(elsewhere / "plugins", "good", task_code("good"))
+    (elsewhere / "plugins" / "alone.py").write_text(task_code("alone"))
+    (elsewhere / "plugins" / "helper.py").write_text("x = 1\n")
+    plugins = plugin_manager()
+    assert loaded(plugins, "good")
+    assert "alone/__init__.py" in broken(plugins, "alone").error
+    assert not any(one.name == "helper" for one in plugins.broken)
+
+
 def test_a_drop_in_never_shadows_the_standard_library(elsewhere: Path) -> None:
     package(elsewhere / "plugins", "code", task_code("code"))
     sys.modules.pop("code", None)
