@@ -60,7 +60,7 @@ def test_it_passes_its_own_tests_at_once() -> None:
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1].startswith("19 passed, 1 skipped in ")
+    assert done.stdout.splitlines()[-1].startswith("24 passed, 3 skipped in ")
 
 
 def test_its_code_is_clean() -> None:

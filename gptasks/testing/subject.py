@@ -141,7 +141,9 @@ class Subject:
         usual = ("task=sequence_classification", "backbone=tiny", "tracking=none", *overrides)
         values = copy.deepcopy(compose(usual, self.registry).resolved)
         file = self.written()
-        data = {**defaults(DataOptions), "train": str(file), "format": "jsonl"}
+        # All rows in each split: what is learnt does not matter here, and two rows can't be cut.
+        splits = dict.fromkeys(("train", "validation", "test"), str(file))
+        data = {**defaults(DataOptions), **splits, "format": "jsonl"}
         told = {"name": self.choice.name, "kind": self.choice.kind_name}
         values["task"] = {
             **copy.deepcopy(self.choice.values),

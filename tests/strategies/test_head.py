@@ -84,7 +84,8 @@ def test_the_fit_is_a_function_of_the_seed():
 def test_a_kind_without_a_fit_is_refused_before_any_work():
     with pytest.raises(
         ConfigError,
-        match="strategy=head fits a head on frozen features, which NoFit can't do; "
+        match="strategy=head fits a head on frozen features, which a task of kind "
+        "'sequence_classification' does not have; "
         "take strategy=lora",
     ):
         Head().check(NoFit())

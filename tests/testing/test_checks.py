@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from testing.sound import OF, Rows, plugin
+from testing.sound import OF, OPINIONS, Rows, plugin
 
 from gptasks import ConfigError
 from gptasks.testing import CHECKS, check_task, checking, learning, outcomes
@@ -381,6 +381,19 @@ def test_what_builds_on_a_failed_check_is_not_tried() -> None:
 def test_a_sound_task_of_another_kind_passes_every_check(base: str) -> None:
     plugin(base=base)
     assert failures(base=base) == {}
+
+
+def test_two_rows_are_enough_for_a_training() -> None:
+    plugin()
+    names = ["every_strategy_ends", "a_run_goes_on_as_if_never_stopped"]
+    assert failures(*names, rows=OPINIONS[:2]) == {}
+
+
+def test_a_task_that_the_tiny_backbone_does_not_suit_is_neither_passed_nor_failed() -> None:
+    plugin(base="ConditionalGeneration", body='chat: bool = True\n"""By the chat template."""')
+    (one,) = outcomes("mine", OF["ConditionalGeneration"], only=["windows_have_their_shape"])
+    assert one.word == "skipped"
+    assert one.skipped.startswith("the tiny backbone does not suit it: task.chat=true, but this ")
 
 
 def test_a_sound_task_passes_every_check() -> None:
