@@ -121,14 +121,14 @@ def odd_rows_are_handled(subject: Subject) -> None:
     """
     task = subject.task()
     model = subject.model(task)
-    columns = text_columns(subject)
+    raw, read = subject.rows[0], subject.read(task)[0]  # reading may make columns of others
+    columns = text_columns(subject, read)
     if not columns:
         raise Skipped("its rows hold no texts")
     for what, text in ODD.items():
-        row = with_text(subject, text, what)
         where = f"a row whose {' and '.join(columns)} is {what} ({_short(text)})"
         try:
-            loss = _loss_of(subject, task, model, copy.deepcopy(row))
+            loss = _loss_of(subject, task, model, with_text(subject, raw, text, what))
             if not math.isfinite(loss):
                 raise CheckFailed(f"{where} has a loss of {loss}")
         except DataError:
@@ -140,7 +140,8 @@ def odd_rows_are_handled(subject: Subject) -> None:
                 f"{where}, in training, raises {type(error).__name__}: {error}"
             ) from error
         try:
-            predictions = subject.predict(task, model, [task.read_input(row)])
+            row = task.read_input(with_text(subject, read, text, what))
+            predictions = subject.predict(task, model, [row])
         except DataError:
             continue
         except Exception as error:

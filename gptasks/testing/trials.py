@@ -51,17 +51,17 @@ def without_answer(task: Task, row: Row) -> Row:
     return Row({name: value for name, value in row.items() if name not in answers}, row.id)
 
 
-def text_columns(subject: Subject) -> list[str]:
-    """The columns with texts, or lists of them, that are not the answer."""
-    row = subject.rows[0]
+def text_columns(subject: Subject, row: Row) -> list[str]:
+    """The columns of a row with texts, or lists of them, that are not the answer."""
     answers = answers_in(subject.task(), row)
     return [name for name, value in row.items() if name not in answers and _is_text(value)]
 
 
-def with_text(subject: Subject, text: str, what: str) -> Row:
-    """A raw row with `text` in all its columns of texts; its id says `what` it is."""
-    row = Row(copy.deepcopy(dict(subject.rows[0])), f"a row whose text is {what}")
-    for column in text_columns(subject):
+def with_text(subject: Subject, row: Row, text: str, what: str) -> Row:
+    """A row, raw or read, with `text` in all its columns of texts; its id says `what` it is."""
+    columns = text_columns(subject, row)
+    row = Row(copy.deepcopy(dict(row)), f"a row whose text is {what}")
+    for column in columns:
         row[column] = [text, text] if isinstance(row[column], list) else text
     return row
 

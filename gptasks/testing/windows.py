@@ -84,9 +84,10 @@ def the_cue_is_kept(subject: Subject) -> None:
     template does so.
     """
     task = subject.task()
-    if not text_columns(subject):
+    row = subject.read(task)[0]
+    if not text_columns(subject, row):
         raise Skipped("its rows hold no texts")
-    prompts = [_prompts(subject, task, text) for text in ("mauve", "number 7", ODD["huge"])]
+    prompts = [_prompts(subject, task, row, text) for text in ("mauve", "number 7", ODD["huge"])]
     if any(len(parts) != 1 for parts in prompts):
         raise Skipped("it reads a long text in several windows")
     one, other, long = (parts[0] for parts in prompts)
@@ -178,10 +179,10 @@ def _counts(subject: Subject, task: Task, rows: Sequence[Row]) -> dict[str, tupl
     return counts
 
 
-def _prompts(subject: Subject, task: Task, text: str) -> list[list[int]]:
-    """The ids of the windows of a row with that text, without an answer."""
-    row = with_text(subject, text, "made up")
-    read = task.read_input(without_answer(task, row))
+def _prompts(subject: Subject, task: Task, row: Row, text: str) -> list[list[int]]:
+    """The ids of the windows of a row that was read, with that text and without its answer."""
+    other = with_text(subject, row, text, "made up")
+    read = task.read_input(without_answer(task, other))
     return [window["input_ids"] for window in subject.windows(task, [read])]
 
 

@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from testing.sound import OF, OPINIONS, Rows, plugin
+from testing.sound import OF, OPINIONS, WEATHER, Rows, plugin
 
 from gptasks import ConfigError
 from gptasks.testing import CHECKS, check_task, checking, learning, outcomes
@@ -381,6 +381,22 @@ def test_what_builds_on_a_failed_check_is_not_tried() -> None:
 def test_a_sound_task_of_another_kind_passes_every_check(base: str) -> None:
     plugin(base=base)
     assert failures(base=base) == {}
+
+
+READ = """
+def read(self, row):
+    title, _, story = row["document"].partition(": ")
+    return super().read(Row({**row, "source": story, "target": title}, row.id))
+"""
+
+
+def test_columns_that_reading_makes_are_those_that_are_tried() -> None:
+    plugin(READ, base="ConditionalGeneration")
+    rows = [{"document": f"{row['target']}: {row['source']}"} for row in WEATHER]
+    found = outcomes("mine", rows, only=["the_cue_is_kept", "odd_rows_are_handled"])
+    assert {one.check: one.word for one in found} == {
+        "the_cue_is_kept": "ok", "odd_rows_are_handled": "ok",
+    }  # fmt: skip
 
 
 def test_two_rows_are_enough_for_a_training() -> None:
