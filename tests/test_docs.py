@@ -283,6 +283,7 @@ def flat(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
         "versions": ("library",),
         "plugins": ("name",),
         "model": ("file",),
+        "adapter": ("file",),
     }
     inner = {"timing.seconds": "step", "fit.best": "metric"}
     for key, value in values.items():

@@ -369,7 +369,11 @@ class _Session:
             self.encodings,
             self.splits,
             predictions,
-            {folder.name: digests(folder) for folder in (self.folder.model, self.folder.adapter)},
+            {
+                folder.name: digests(folder)
+                for folder in (self.folder.model, self.folder.adapter)
+                if folder.is_dir()
+            },
         )
         write_cards(self.folder, self.config, results)
         tell(self.tracker, self.task, scores, baselines, predictions["test"], test)
