@@ -377,12 +377,6 @@ def test_what_builds_on_a_failed_check_is_not_tried() -> None:
     assert sum("not tried" in one.skipped for one in found.values()) == len(CHECKS) - 6
 
 
-@pytest.mark.parametrize("base", ["ConditionalGeneration", "TokenClassification"])
-def test_a_sound_task_of_another_kind_passes_every_check(base: str) -> None:
-    plugin(base=base)
-    assert failures(base=base) == {}
-
-
 READ = """
 def read(self, row):
     title, _, story = row["document"].partition(": ")

@@ -93,8 +93,8 @@ def test_a_file_and_a_folder_are_names_too(rows: str) -> None:
     plugin()
     told = f"kind: sequence_classification\ndata: {{train: {rows}}}\ntext: text\nlabel: label\n"
     Path("one.yaml").write_text(f"# One\n{told}", encoding="utf-8")
-    done = gptasks("plugins", "check", "one.yaml", "--only", "rows_are_deterministic")
-    assert done.out == "task one\nok      rows_are_deterministic\n1 ok\n"
+    done = gptasks("plugins", "check", "one.yaml", "--only", "gold_scores_best")
+    assert done.out == "task one\nok      gold_scores_best\n1 ok\n"
     Path("plugins").rename("elsewhere")  # where nothing looks for plugins
     done = gptasks("plugins", "check", "elsewhere/mine", "--data", rows, "--only", QUICK)
     assert (done.code, done.out) == (0, f"task mine\nok      {QUICK}\n1 ok\n")

@@ -74,6 +74,7 @@ def test_results_hold_what_the_reference_promises(finished):
         "tally",
         "labels",
         "model",
+        "adapter",
         "data",
         "versions",
         "plugins",
