@@ -34,6 +34,12 @@ LOOKED_AT = 500
 
 FILE = "rows.jsonl"
 
+CHAT = (
+    "{% for message in messages %}<{{ message['role'] }}> {{ message['content'] }}\n{% endfor %}"
+    "{% if add_generation_prompt %}<assistant> {% endif %}"
+)
+"""A chat template as backbones bring one."""
+
 GIVE = "give some: --data FILE on the command line, the second argument in a test"
 
 
@@ -140,6 +146,7 @@ class Subject:
         """
         usual = ("task=sequence_classification", "backbone=tiny", "tracking=none", *overrides)
         values = copy.deepcopy(compose(usual, self.registry).resolved)
+        values["backbone"] |= {"source": "folder", "path": str(self._saved())}
         file = self.written()
         # All rows in each split: what is learnt does not matter here, and two rows can't be cut.
         splits = dict.fromkeys(("train", "validation", "test"), str(file))
@@ -153,6 +160,17 @@ class Subject:
         }
         values |= {"run": str(self.folder / run), "device": "cpu", "precision": "fp32"}
         return from_resolved({**values, "bootstrap": 0}, self.registry)
+
+    def _saved(self) -> Path:
+        """The tiny backbone as a folder, chat template included."""
+        from gptasks.saved_model import save_model
+        from gptasks.tasks.conditional_generation import ConditionalGeneration
+
+        folder, writes = self.folder / "backbone", ConditionalGeneration()
+        if not folder.exists():
+            bare = replace(self.bare, model=copy.deepcopy(self.bare.model))
+            save_model(folder, writes, bare, writes.head(bare))
+        return folder
 
     def written(self, rows: Sequence[Row] | None = None) -> Path:
         """The raw rows as a file."""
@@ -170,7 +188,9 @@ def _bare(shape: str) -> Backbone:
     from gptasks.pretrained import load_backbone
 
     options = BackboneOptions(source="random", shape=shape)
-    return load_backbone(options, "tiny", dtype=torch.float32, device=torch.device("cpu"))
+    bare = load_backbone(options, "tiny", dtype=torch.float32, device=torch.device("cpu"))
+    bare.tokenizer.hf.chat_template = CHAT  # for tasks that ask in one
+    return bare
 
 
 def sample(task: Task, registry: Registry, count: int = ROWS) -> list[Row]:

@@ -8,6 +8,8 @@ from typing import Any
 
 from plugin_folders import package
 
+from gptasks.testing import CHECKS, outcomes
+
 CODE = '''
 from __future__ import annotations
 
@@ -94,3 +96,12 @@ def plugin(
     code = CODE.format(base=base, body=indented, before=before, after=after, contract=contract)
     package(Path("plugins"), "mine", code)
     return "mine"
+
+
+def failures(
+    *only: str, base: str = "SequenceClassification", rows: Rows | None = None
+) -> dict[str, str]:
+    """What fails of the task in ./plugins, by check."""
+    found = list(outcomes("mine", rows or OF[base], only=only))
+    assert {one.check for one in found} == set(only or CHECKS)
+    return {one.check: one.failure for one in found if one.failure}

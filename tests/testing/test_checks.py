@@ -6,20 +6,10 @@ import socket
 from pathlib import Path
 
 import pytest
-from testing.sound import OF, OPINIONS, WEATHER, Rows, plugin
+from testing.sound import OF, OPINIONS, WEATHER, failures, plugin
 
 from gptasks import ConfigError
 from gptasks.testing import CHECKS, check_task, checking, learning, outcomes
-
-
-def failures(
-    *only: str, base: str = "SequenceClassification", rows: Rows | None = None
-) -> dict[str, str]:
-    """What fails of the task in ./plugins, by check."""
-    found = list(outcomes("mine", rows or OF[base], only=only))
-    assert {one.check for one in found} == set(only or CHECKS)
-    return {one.check: one.failure for one in found if one.failure}
-
 
 BROKEN: dict[str, tuple[dict[str, str], str]] = {
     "states_the_contract": (
@@ -212,149 +202,19 @@ def test_a_broken_task_is_caught_by_the_check_meant_for_it(
     assert told in found[check]
 
 
-PITFALLS: dict[str, tuple[str, dict[str, str], str, str]] = {
-    "a set's order in a row": (
-        "rows_are_deterministic",
-        {"body": "def read(self, row):\n"
-                 "    row['words'] = list(set(row['text'].split()))\n"
-                 "    return super().read(row)"},
-        "SequenceClassification",
-        "the rows differ in another process: number 1 is ",
-    ),
-    "pooling at the last id that is not the pad token's": (
-        "the_whole_text_is_read",
-        {"body": "def pool(self, hidden, batch):\n"
-                 "    real = batch['attention_mask'].bool() & (batch['input_ids'] != PAD)\n"
-                 "    last = real.long().cumsum(1).argmax(1)\n"
-                 "    return hidden[torch.arange(len(hidden)), last]",
-         "before": "PAD = 0  # which ends texts, too"},
-        "SequenceClassification",
-        "the pad token more at the end of a text changes nothing",
-    ),
-    "pooling the last column": (
-        "a_batch_predicts_like_single_rows",
-        {"body": "def pool(self, hidden, batch):\n    return hidden[:, -1]"},
-        "SequenceClassification",
-        "rows.jsonl:",
-    ),
-    "writing without places for left padding": (
-        "a_batch_predicts_like_single_rows",
-        {"body": "def predict(self, model, batch):\n"
-                 "    prompts = [ids[:n] for ids, n in\n"
-                 "               zip(batch['input_ids'].tolist(), batch['prompt'])]\n"
-                 "    width = max(map(len, prompts))\n"
-                 "    pad = model.backbone.tokenizer.pad_id\n"
-                 "    ids = torch.tensor([[pad] * (width - len(p)) + p for p in prompts])\n"
-                 "    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p)\n"
-                 "                         for p in prompts])\n"
-                 "    said = []\n"
-                 "    for _ in range(8):\n"
-                 "        top = model.backbone.model(input_ids=ids, attention_mask=mask,\n"
-                 "                                   use_cache=False)\n"
-                 "        best = model.head(top.last_hidden_state[:, -1]).argmax(-1)[:, None]\n"
-                 "        said.append(best)\n"
-                 "        ids = torch.cat([ids, best], 1)\n"
-                 "        mask = torch.cat([mask, torch.ones_like(best)], 1)\n"
-                 "    return [Prediction(' '.join(map(str, row)))\n"
-                 "            for row in torch.cat(said, 1).tolist()]"},
-        "ConditionalGeneration",
-        "rows.jsonl:",
-    ),
-    "targets that are left out where they equal the pad token": (
-        "loss_is_a_sum",
-        {"body": "def loss(self, logits, batch):\n"
-                 "    labels = batch['labels'][:, 1:]\n"
-                 "    targets = labels[labels != -100]\n"
-                 "    kept = targets != 0\n"
-                 "    total, count = super().loss(logits, batch)\n"
-                 "    return total, int(kept.sum())"},
-        "ConditionalGeneration",
-        "targets, and the windows have ",
-    ),
-    "cutting the end of prompt and target together": (
-        "targets_are_kept_or_counted",
-        {"body": "def encode(self, row, tokenizer):\n"
-                 "    prompt = tokenizer.plain(row['source'] + ' ->')\n"
-                 "    target = []\n"
-                 "    if self.reference(row):\n"
-                 "        target = [*tokenizer.plain(self.reference(row)), tokenizer.end_id]\n"
-                 "    ids = (prompt + target)[: self.max_length]\n"
-                 "    labels = ([-100] * len(prompt) + target)[: self.max_length]\n"
-                 "    lost = len(prompt + target) - len(ids)\n"
-                 "    window = {'input_ids': ids, 'prompt': len(prompt), 'lost': lost}\n"
-                 "    yield {**window, 'labels': labels} if target else window"},
-        "ConditionalGeneration",
-        "targets; cut to task.max_length=",
-    ),
-    "an end that pads and is masked with the pads": (
-        "the_end_is_a_target",
-        {"body": "def encode(self, row, tokenizer):\n"
-                 "    for window in super().encode(row, tokenizer):\n"
-                 "        if 'labels' in window:\n"
-                 "            window['labels'] = [-100 if one == tokenizer.end_id else one\n"
-                 "                                for one in window['labels']]\n"
-                 "        yield window"},
-        "ConditionalGeneration",
-        "rows.jsonl:1: its last target is the token ",
-    ),
-    "a prompt that is a target": (
-        "training_reads_what_use_reads",
-        {"body": "def encode(self, row, tokenizer):\n"
-                 "    for window in super().encode(row, tokenizer):\n"
-                 "        if 'labels' in window:\n"
-                 "            window['labels'] = list(window['input_ids'])\n"
-                 "        yield window"},
-        "ConditionalGeneration",
-        "rows.jsonl:1: a token of the prompt is a target",
-    ),
-    "a metric that knows Latin letters only": (
-        "gold_scores_best",
-        {"body": "metrics: list[str] = field(default_factory=lambda: ['latin'])",
-         "after": "import re\n\n"
-                  "@hookimpl\n"
-                  "def register_metrics():\n"
-                  "    class Latin(MeanMetric):\n"
-                  "        name, answer, source = 'latin', 'text', 'this test'\n"
-                  "        def score(self, prediction, reference):\n"
-                  "            one, other = (set(re.findall('[a-z0-9]+', text))\n"
-                  "                          for text in (prediction, reference))\n"
-                  "            return len(one & other) / max(1, len(one | other))\n"
-                  "    return [Latin]"},
-        "Chinese",
-        "latin: the right answers score 0.0000, those of other rows 0.0000",
-    ),
-    "a label that is a number in one place and a text in another": (
-        "predictions_have_their_shape",
-        {"body": "def reference(self, row):\n"
-                 "    label = row.get('label')\n"
-                 "    return None if label is None else ['bad', 'good', 'so so'].index(label)\n\n"
-                 "def learn_labels(self, rows):\n"
-                 "    self.labels = ['0', '1', '2']\n\n"
-                 "def encode(self, row, tokenizer):\n"
-                 "    for window in super().encode(row, tokenizer):\n"
-                 "        if self.reference(row) is not None:\n"
-                 "            window['label'] = self.reference(row)\n"
-                 "        yield window"},
-        "SequenceClassification",
-        "the value is the str ",
-    ),
-}  # fmt: skip
-"""What the field's users stumbled over, done again: the check that catches it, the task, whose rows
-it is tried on, what is said."""
-
-
-@pytest.mark.parametrize("pitfall", PITFALLS)
-def test_a_pitfall_of_the_field_is_caught(pitfall: str) -> None:
-    check, given, rows, told = PITFALLS[pitfall]
-    base = "ConditionalGeneration" if rows == "Chinese" else rows
-    plugin(base=base, **given)
-    found = failures(check, base=base, rows=OF[rows])
-    assert told in found[check]
-
-
 def test_a_check_that_does_not_end_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checking, "SECONDS", 0.5)
-    plugin("def baselines(self, train, validation, test):\n    while True:\n        pass")
+    plugin(
+        "def baselines(self, train, validation, test):\n"
+        "    end = time.monotonic() + 20\n"
+        "    while time.monotonic() < end:\n"
+        "        try:\n"
+        "            time.sleep(0.01)\n"
+        "        except Exception:\n"
+        "            pass\n"
+        "    return {}",
+        before="import time",
+    )
     found = failures("baselines_do_not_peek")
     assert found["baselines_do_not_peek"].startswith("it did not end in 0.5 s: __init__.py line ")
 
@@ -399,11 +259,23 @@ def test_two_rows_are_enough_for_a_training() -> None:
     assert failures(*names, rows=OPINIONS[:2]) == {}
 
 
-def test_a_task_that_the_tiny_backbone_does_not_suit_is_neither_passed_nor_failed() -> None:
+def test_a_task_in_a_chat_template_is_tried_like_any_other() -> None:
     plugin(base="ConditionalGeneration", body='chat: bool = True\n"""By the chat template."""')
-    (one,) = outcomes("mine", OF["ConditionalGeneration"], only=["windows_have_their_shape"])
-    assert one.word == "skipped"
-    assert one.skipped.startswith("the tiny backbone does not suit it: task.chat=true, but this ")
+    names = ["windows_have_their_shape", "the_cue_is_kept", "every_strategy_ends"]
+    found = outcomes("mine", OF["ConditionalGeneration"], only=names)
+    assert {one.check: one.word for one in found} == dict.fromkeys(names, "ok")
+
+
+@pytest.mark.parametrize("error", ["ConfigError", "DataError", "ValueError"])
+def test_an_error_of_any_kind_is_a_failure(error: str) -> None:
+    plugin(
+        f"def head(self, backbone):\n    raise {error}('no head today')",
+        before="from gptasks import ConfigError",
+    )
+    names = ["every_strategy_ends", "loss_is_a_sum", "a_run_goes_on_as_if_never_stopped"]
+    found = failures(*names)
+    assert set(found) == set(names)
+    assert all("no head today" in said for said in found.values())
 
 
 def test_a_sound_task_passes_every_check() -> None:
