@@ -128,14 +128,24 @@ def _missing_folders() -> Iterator[Found]:
 
 
 def _lone_modules() -> Iterator[Found]:
-    """The files with a hook that lie beside packages: nothing would say why they add nothing."""
+    """The files with a hook of ours that lie beside packages: nothing else would say why they add
+    nothing."""
     folders = {folder.resolve(): folder for folder in (Path.cwd() / "plugins", *_named_folders())}
     for folder in folders.values():
         for path in sorted(folder.glob("[!._]*.py")):
-            if path.is_file() and b"@hookimpl" in path.read_bytes():
+            if _has_hook(path):
                 place = path.with_suffix("") / "__init__.py"
                 error = PluginError(f"was not read: a plugin is a folder; move {path} to {place}")
-                yield Found(path.stem, str(path), error, folder=path)
+                yield Found(path.stem, str(path), error)
+
+
+def _has_hook(path: Path) -> bool:
+    """Whether a file answers a hook of gptasks; other tools have hooks of that name, too."""
+    try:
+        code = path.read_bytes()
+    except OSError:  # a folder, a link to nothing, a file of another user
+        return False
+    return b"@hookimpl" in code and b"gptasks" in code
 
 
 def _packages(parent: Path) -> Iterator[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -207,11 +208,17 @@ def test_a_folder_of_yaml_files_alone_is_a_plugin(elsewhere: Path) -> None:
 def test_a_lone_module_with_a_hook_is_told_to_become_a_folder(elsewhere: Path) -> None:
     package(elsewhere / "plugins", "good", task_code("good"))
     (elsewhere / "plugins" / "alone.py").write_text(task_code("alone"))
-    (elsewhere / "plugins" / "helper.py").write_text("x = 1\n")
+    (elsewhere / "plugins" / "helper.py").write_text("import gptasks\n")
+    (elsewhere / "plugins" / "theirs.py").write_text("from pytest import hookimpl\n@hookimpl\n")
+    (elsewhere / "plugins" / "gone.py").symlink_to(elsewhere / "nowhere")
+    (elsewhere / "plugins" / "folder.py").mkdir()
     plugins = plugin_manager()
     assert loaded(plugins, "good")
-    assert "alone/__init__.py" in broken(plugins, "alone").error
-    assert not any(one.name == "helper" for one in plugins.broken)
+    assert re.search(
+        r"was not read: a plugin is a folder; move (\S*alone)\.py to \1/__init__\.py",
+        broken(plugins, "alone").message,
+    )
+    assert [one.name for one in plugins.broken] == ["alone"]
 
 
 def test_a_drop_in_never_shadows_the_standard_library(elsewhere: Path) -> None:
