@@ -82,7 +82,7 @@ def _source(run: Path, adapter: bool) -> Path:
     for needed in (model / "config.json", source / ("adapter_" * adapter + "config.json")):
         if not needed.is_file():
             raise RunError(f"{run} is not whole: {needed} is missing; {ADVICE}")
-    for stored in {model, source}:
+    for stored in dict.fromkeys((model, source)):
         check_digests(stored, results.get(stored.name, {}))
     if not is_plain(model):
         raise RunError(

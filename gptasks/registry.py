@@ -31,6 +31,7 @@ from gptasks.yamlfile import read_yaml
 if TYPE_CHECKING:
     from gptasks.data.source import DataSource
     from gptasks.metrics.base import Metric
+    from gptasks.tracking import Tracker
 
 logger = logging.getLogger(__name__)
 
@@ -246,10 +247,9 @@ class Registry:
             )
         return next(iter(claims))
 
-    def _bare(self, group: str, plugin: Plugin, cls: type) -> Choice:
+    def _bare(self, group: str, plugin: Plugin, cls: type[Task] | type[Tracker]) -> Choice:
         """The choice that a class makes without a YAML file."""
-        error = None
-        name: str = cls.name  # type: ignore[attr-defined]
+        error, name = None, cls.name
         try:
             self._class(group, name)
         except PluginError as clash:

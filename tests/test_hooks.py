@@ -7,6 +7,7 @@ import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import gptasks
@@ -233,8 +234,8 @@ def test_metrics_in_a_few_lines_are_what_they_say() -> None:
     assert Length().compute(predictions=said, references=said, resamples=0) == {"length": 2.25}
 
     class Wrong(Length):
-        def score(self, prediction: str, reference: str) -> float:
-            return prediction  # type: ignore[return-value]
+        def score(self, prediction: Any, reference: Any) -> Any:
+            return prediction
 
     with pytest.raises(DataError) as caught:
         Wrong().prepare(said, said)

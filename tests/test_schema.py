@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from typing import Any, ClassVar, Literal
 
 import pytest
@@ -169,11 +169,8 @@ class Picky:
             raise ValueError("low is too high")
 
 
-@dataclass
-class Unreadable:
-    """A class whose author forgot an import."""
-
-    path: "Pth" = None  # type: ignore  # noqa: F821, UP037
+Unreadable = make_dataclass("Unreadable", [("path", "Pth", field(default=None))])
+"""A class whose author forgot an import."""
 
 
 def test_what_a_class_says_of_its_options_is_passed_on() -> None:

@@ -78,19 +78,28 @@ def read(paths: Sequence[Path], options: DataOptions) -> Sample:
     return found
 
 
+class _Kept(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.told: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.told.append(record.getMessage())
+
+
 @contextmanager
 def heard() -> Iterator[list[str]]:
     """What reading data warns of, while it lasts, in place of the screen."""
-    told: list[str] = []
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    handler = _Kept(logging.WARNING)
     logger = logging.getLogger("gptasks.data")
     before = logger.propagate, logger.level
     logger.propagate = False
     logger.setLevel(logging.WARNING)
     logger.addHandler(handler)
     try:
-        yield told
+        yield handler.told
     finally:
         logger.removeHandler(handler)
         logger.propagate = before[0]
