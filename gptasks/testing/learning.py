@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 import random
 import signal
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from unittest.mock import patch
 
 from gptasks.metrics import is_better_higher, point
 from gptasks.pretrained import first_line
-from gptasks.runs import HISTORY, RESULTS
+from gptasks.runs import HISTORY
 from gptasks.task import Prediction, Row, Task
 from gptasks.testing.subject import CheckFailed, Skipped, Subject
 
@@ -73,18 +72,9 @@ def gold_scores_best(subject: Subject) -> None:
         raise Skipped("all its rows have one answer")
     extra = subject.registry.metrics
     generator = random.Random(0)
-    wrong = list(references)
-    wrong[0] = next(one for one in references if one != references[0])
     for name in task.metrics:
         sign = 1 if is_better_higher(name, extra=extra) else -1
         gold = sign * _score(name, task, references, references, extra)
-        if _is_like(wrong[0], references[0]):
-            less = sign * _score(name, task, wrong, references, extra)
-            if less > gold:
-                raise CheckFailed(
-                    f"{name}: the right answers score {sign * gold:.4f}, and with one of them "
-                    f"wrong {sign * less:.4f}"
-                )
         others = []
         for _ in range(10):
             shuffled = _shuffled(references, generator)
@@ -140,15 +130,11 @@ def every_strategy_ends(subject: Subject) -> None:
     for strategy in ("head", "lora") if has_probe else ("lora",):
         usual = (f"strategy={strategy}", "trainer.epochs=1", "trainer.batch_tokens=512")
         try:
-            run = train(subject.config(*usual, run=strategy))
+            train(subject.config(*usual, run=strategy))
         except Exception as error:
             raise CheckFailed(
                 f"strategy={strategy} ends with {type(error).__name__}: {first_line(error)}"
             ) from error
-        scores = json.loads((run / RESULTS).read_text(encoding="utf-8"))["metrics"]["test"]
-        for name, score in scores.items():
-            if score["value"] is None or not math.isfinite(score["value"]):
-                raise CheckFailed(f"strategy={strategy}: test {name} is {score['value']}")
 
 
 def _curves(run: Path) -> list[dict[str, Any]]:
@@ -184,11 +170,6 @@ def _shuffled(references: Sequence[Any], generator: random.Random) -> list[Any]:
     items = [item for reference in references for item in reference]
     drawn = iter(generator.sample(items, len(items)))
     return [[next(drawn) for _ in reference] for reference in references]
-
-
-def _is_like(one: Any, other: Any) -> bool:
-    """Whether one answer may stand for another: of lists, those of one length."""
-    return not isinstance(one, list) or len(one) == len(other)
 
 
 def _sure(value: Any, task: Task) -> dict[str, float]:

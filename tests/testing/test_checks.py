@@ -244,6 +244,39 @@ def read(self, row):
 """
 
 
+def test_what_fails_in_another_process_alone_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONHASHSEED", "0")
+    plugin(
+        "def read(self, row):\n"
+        "    if os.environ['PYTHONHASHSEED'] != '0':\n"
+        "        raise OSError('not here')\n"
+        "    return super().read(row)",
+        before="import os",
+    )
+    assert failures("rows_are_deterministic") == {
+        "rows_are_deterministic": "in another process it ends with 1: OSError: not here"
+    }
+
+
+def test_an_odd_row_that_teaches_no_number_is_told() -> None:
+    plugin(
+        "def read_input(self, row):\n"
+        "    return row\n\n"
+        "def read(self, row):\n"
+        "    return row\n\n"
+        "def encode(self, row, tokenizer):\n"
+        "    size = float(len(row['text'].strip()))\n"
+        "    for window in super().encode(Row({**row, 'text': row['text'] or '?'}, row.id),\n"
+        "                                 tokenizer):\n"
+        "        yield {**window, 'size': size}\n\n"
+        "def loss(self, logits, batch):\n"
+        "    total, count = super().loss(logits, batch)\n"
+        "    return total / torch.tensor(batch['size']).sum(), count"
+    )
+    said = failures("odd_rows_are_handled")["odd_rows_are_handled"]
+    assert said == "a row whose text is empty ('') has a loss of inf"
+
+
 def test_columns_that_reading_makes_are_those_that_are_tried() -> None:
     plugin(READ, base="ConditionalGeneration")
     rows = [{"document": f"{row['target']}: {row['source']}"} for row in WEATHER]

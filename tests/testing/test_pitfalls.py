@@ -90,6 +90,16 @@ PITFALLS: dict[str, tuple[str, dict[str, str], str, str]] = {
         "ConditionalGeneration",
         "rows.jsonl:1: its last target is the token ",
     ),
+    "a target whose first token is lost": (
+        "training_reads_what_use_reads",
+        {"body": "def encode(self, row, tokenizer):\n"
+                 "    for window in super().encode(row, tokenizer):\n"
+                 "        if 'labels' in window:\n"
+                 "            window['labels'][window['prompt']] = -100\n"
+                 "        yield window"},
+        "ConditionalGeneration",
+        "rows.jsonl:1: a token after the prompt is no target",
+    ),
     "a prompt that is a target": (
         "training_reads_what_use_reads",
         {"body": "def encode(self, row, tokenizer):\n"
