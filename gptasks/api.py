@@ -105,7 +105,7 @@ class Run:
         try:
             return from_resolved(read_config(self.path), Registry())
         except GptasksError as error:
-            absent = missing(self.results.get("plugins"))
+            absent = missing(self.results["plugins"])
             if absent:
                 raise RunError(f"{self.path} was made with {absent}") from error
             faults = "; ".join(error.faults)
@@ -123,7 +123,7 @@ class Run:
         from gptasks.saved_model import check_digests, load_model
 
         folder = RunFolder(self.path).model
-        check_digests(folder, self.results.get("model", {}))  # {} before there were digests
+        check_digests(folder, self.results["model"])
         if self._trusts_code:
             warn_of_code(f"the model in {folder}")
         return load_model(folder, self.task, self._runtime, trust_remote_code=self._trusts_code)

@@ -83,7 +83,7 @@ def _source(run: Path, adapter: bool) -> Path:
         if not needed.is_file():
             raise RunError(f"{run} is not whole: {needed} is missing; {ADVICE}")
     for stored in dict.fromkeys((model, source)):
-        check_digests(stored, results.get(stored.name, {}))
+        check_digests(stored, results[stored.name])
     if not is_plain(model):
         raise RunError(
             f"the head of {run} is one that no class of plain transformers has, so that only "

@@ -78,7 +78,7 @@ def configuration(run: Path, folder: Path | None) -> RunConfig:
     try:
         made = from_resolved({**config, "run": None}, Registry())
     except GptasksError as error:
-        absent = missing(results.get("plugins"))
+        absent = missing(results["plugins"])
         faults = "; ".join(error.faults)
         reason = f"was made with {absent}" if absent else f"does not fit this gptasks: {faults}"
         raise RunError(f"{run} can't be made again: it {reason}") from error
@@ -257,7 +257,7 @@ def _explanations(
             yield f"the {name} rows are others"
     yield from compare(config, new_config)
     for group in ("versions", "plugins"):
-        then, now = old.get(group) or {}, new.get(group) or {}
+        then, now = old[group], new[group]
         yield from (
             f"{name} {then[name]} then, {now[name]} now"
             for name in now
@@ -265,10 +265,7 @@ def _explanations(
         )
     then, now = old["timing"], new["timing"]
     for key in _SURROUNDINGS:
-        if key in then and then[key] != now.get(key):
-            yield f"{key} {then[key]} then, {now.get(key)} now"
-    untold = [key for key in _SURROUNDINGS if key not in then]
-    if untold:
-        yield f"the first run, of an earlier version, does not tell its {listing(untold)}"
-    if now.get("device") not in (None, "cpu"):
+        if then[key] != now[key]:
+            yield f"{key} {then[key]} then, {now[key]} now"
+    if now["device"] != "cpu":
         yield "a GPU may add numbers up in another order each time"

@@ -41,25 +41,59 @@ UNCOMPARED = ("run", "tracking")
 """What may differ between a run and its continuation: where it is, and who watches."""
 
 _SCORES = {
-    EVERY: {"value": float, "low": float, "high": float, "n": int, "signature": str},
+    EVERY: {
+        "value": float,
+        "low": float,
+        "high": float,
+        "n": int,
+        "signature": str,
+        "is_better_higher": bool,
+    },
 }
-_ROWS = {"n": int, "sha256": str}
+_CUT = {
+    "rows": int,
+    "rows_cut": int,
+    "share_of_rows_cut": float,
+    "tokens": int,
+    "tokens_lost": int,
+    "share_of_tokens_lost": float,
+    "targets": int,
+    "targets_lost": int,
+}
+_ROWS = {"n": int, "sha256": str, "bad": int, "dropped": int}
 
-REQUIRED = {
+SHAPE = {
+    "format": int,
     "task": str,
-    "labels": [str],
-    "strategy": str,
+    "kind": str,
     "backbone": str,
+    "strategy": str,
     "seed": int,
+    "select": str,
     "metrics": {"validation": _SCORES, "test": _SCORES},
     "baselines": {EVERY: _SCORES},
-    "timing": {"precision": ("fp32", "bf16")},
+    "fit": {EVERY: None},
+    "timing": {
+        "seconds": {EVERY: float},
+        "total_seconds": float,
+        "device": str,
+        "processor": str,
+        "threads": int,
+        "precision": ("fp32", "bf16"),
+        "processes": int,
+        "peak_memory_bytes": int,
+    },
+    "truncation": {"train": _CUT, "validation": _CUT, "test": _CUT},
+    "tally": {"validation": {EVERY: int}, "test": {EVERY: int}},
+    "labels": [str],
+    "model": {EVERY: str},
+    "adapter": {EVERY: str},
     "data": {"train": _ROWS, "validation": _ROWS, "test": _ROWS},
+    "versions": {EVERY: str},
+    "plugins": {EVERY: None},
+    "command": str,
 }
-"""What gptasks itself reads of results.json, and its shape."""
-
-_LATER = {"model": {EVERY: str}, "adapter": {EVERY: str}}
-"""The same of keys that runs of earlier versions lack."""
+"""The shape of results.json; docs/reference/run-folder.md says what each key means."""
 
 
 class RunFolder:
@@ -307,11 +341,10 @@ def read_run(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     found = results.get("format") if isinstance(results, dict) else None
     if found != FORMAT:
         raise RunError(f"{place} is of format {found}; this gptasks reads format {FORMAT}.")
-    missing = [key for key in REQUIRED if key not in results]
+    missing = [key for key in SHAPE if key not in results]
     if missing:
         raise RunError(f"{place} lacks {listing(missing)}: it is not as gptasks wrote it.")
-    later = {key: shape for key, shape in _LATER.items() if key in results}
-    fault = misfit(results, {**REQUIRED, **later})
+    fault = misfit(results, SHAPE)
     if fault:
         raise RunError(f"{place} is damaged: {fault}. Copy the run folder anew, or train again.")
     return config, results

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gptasks.model import Model
     from gptasks.runtime import Runtime
     from gptasks.task import Layout, Task
+    from gptasks.tokenizer import Tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -168,7 +169,6 @@ def load_model(
 
     from gptasks.backbone import Backbone
     from gptasks.model import Model
-    from gptasks.tokenizer import Tokenizer
 
     for name in ("config.json", "tokenizer.json"):
         if not (folder / name).is_file():
@@ -186,27 +186,15 @@ def load_model(
                 ignore_mismatched_sizes=True,  # reported below, by name
                 output_loading_info=True,
             )
-            tokenizer = transformers.AutoTokenizer.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=trust_remote_code
-            )
     except Exception as error:  # missing files, broken safetensors, broken JSON
-        if "trust_remote_code" in str(error):
-            raise RunError(
-                f"the model in {folder} needs Python code that lies there with it and is not run "
-                "unasked: it can do whatever you can. Read its .py files, and if you trust them "
-                "give --trust-remote-code, or gptasks.load(RUN, trust_remote_code=True)."
-            ) from error
-        fault = first_line(error).rstrip(" .:")
-        raise RunError(f"the model in {folder} can't be opened: {fault}; {ADVICE}") from error
+        raise _unopened(folder, error) from error
     check_loaded(report, f"the model in {folder}", RunError)
     if fault := _misnamed(hf.config, layout):
         raise RunError(f"{folder}/config.json says {fault}; {ADVICE}")
-    limit = tokenizer.model_max_length
-    if not isinstance(limit, int) or limit < 1:  # transformers takes anything
-        raise RunError(f"{folder}/tokenizer_config.json: model_max_length is {limit!r}; {ADVICE}")
+    tokenizer = saved_tokenizer(folder, trust_remote_code=trust_remote_code)
     decoder = getattr(hf, hf.base_model_prefix) if layout else hf
     decoder = decoder.to(runtime.device).eval().requires_grad_(False)
-    backbone = Backbone(decoder, Tokenizer.prepared(tokenizer), str(folder), str(folder))
+    backbone = Backbone(decoder, tokenizer, str(folder), str(folder))
     if layout:
         head = getattr(hf, head_name(layout, hf) or "")
     else:
@@ -219,6 +207,37 @@ def load_model(
     # A copy: where a head shares its weights with the embeddings, those keep their format.
     head = copy.deepcopy(head).to(runtime.device, torch.float32).requires_grad_(False)
     return Model(task, backbone, head).eval()
+
+
+def saved_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Tokenizer:
+    """The tokenizer that `save_model` wrote. Raises RunError in one line when it is broken."""
+    import transformers
+
+    from gptasks.tokenizer import Tokenizer
+
+    try:
+        with quiet_transformers():
+            hf = transformers.AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=trust_remote_code
+            )
+    except Exception as error:  # missing files, broken JSON
+        raise _unopened(folder, error) from error
+    limit = hf.model_max_length
+    if not isinstance(limit, int) or limit < 1:  # transformers takes anything
+        raise RunError(f"{folder}/tokenizer_config.json: model_max_length is {limit!r}; {ADVICE}")
+    return Tokenizer.prepared(hf)
+
+
+def _unopened(folder: Path, error: Exception) -> RunError:
+    """What is said of a model that transformers did not open."""
+    if "trust_remote_code" in str(error):
+        return RunError(
+            f"the model in {folder} needs Python code that lies there with it and is not run "
+            "unasked: it can do whatever you can. Read its .py files, and if you trust them "
+            "give --trust-remote-code, or gptasks.load(RUN, trust_remote_code=True)."
+        )
+    fault = first_line(error).rstrip(" .:")
+    return RunError(f"the model in {folder} can't be opened: {fault}; {ADVICE}")
 
 
 def _save_apart(folder: Path, backbone: Backbone, head: nn.Module) -> None:

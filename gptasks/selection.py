@@ -32,12 +32,11 @@ def selected(results: Mapping[str, Any]) -> Score | None:
 
     results: results.json. The loss is no metric, and has no interval.
     """
-    name = results.get("select", "")
+    name = results["select"]
     found = results["metrics"]["validation"]
     if name in found:
         return Score.from_json(found[name])
-    fit = results.get("fit")
-    best = fit.get("best") if isinstance(fit, Mapping) else None
+    best = results["fit"].get("best", {})
     value = best.get(name) if isinstance(best, Mapping) else None
     if not isinstance(value, int | float) or name not in (LOSS, *NAMES):
         return None

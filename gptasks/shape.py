@@ -7,18 +7,26 @@ from typing import Any
 EVERY = "*"
 """As the one name in a shape's object: each value there is, whatever its name."""
 
-_WORDS = {str: "a text", int: "a whole number", float: "a number or null"}
+_WORDS = {
+    str: "a text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number or null",
+}
 
 
 def misfit(value: Any, shape: Any, key: str = "") -> str:
     """The first place where `value` is not of `shape`, in words; "" where it fits.
 
-    shape: str, int or float (a number or null); a tuple of the values allowed; a list of the one
-    shape of all items; or a dict of the shapes of what has to be there, more being allowed.
+    shape: str, bool, int or float (a number or null); None for anything; a tuple of the values
+    allowed; a list of the one shape of all items; or a dict of the shapes of what has to be there,
+    more being allowed.
 
     >>> misfit({"n": None}, {"n": int})
     'n is null, where a whole number should be'
     """
+    if shape is None:
+        return ""
     if isinstance(shape, dict):
         if not isinstance(value, dict):
             return _wrong(key, value, "an object")
@@ -26,7 +34,7 @@ def misfit(value: Any, shape: Any, key: str = "") -> str:
         if missing:
             return f"{_below(key, missing[0])} is missing"
         known = {name: shape[name] if name in shape else shape.get(EVERY) for name in value}
-        inner = (misfit(value[n], one, _below(key, n)) for n, one in known.items() if one)
+        inner = (misfit(value[n], one, _below(key, n)) for n, one in known.items())
         return next(filter(None, inner), "")
     if isinstance(shape, list):
         if not isinstance(value, list):
@@ -35,8 +43,9 @@ def misfit(value: Any, shape: Any, key: str = "") -> str:
         return next(filter(None, inner), "")
     if isinstance(shape, tuple):
         return "" if value in shape else _wrong(key, value, " or ".join(shape))
-    fits = isinstance(value, int | float | None) if shape is float else isinstance(value, shape)
-    return "" if fits and not isinstance(value, bool) else _wrong(key, value, _WORDS[shape])
+    kinds = int | float | None if shape is float else shape
+    fits = isinstance(value, kinds) and isinstance(value, bool) == (shape is bool)
+    return "" if fits else _wrong(key, value, _WORDS[shape])
 
 
 def _below(key: str, name: str) -> str:

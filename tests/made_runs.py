@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from gptasks.data.encoding import Ledger
 from gptasks.metrics import score_all
 from gptasks.task import Prediction
 
@@ -67,14 +68,11 @@ def made_run(
         "limit": None,
         "device": "cpu",
     }
-    split = {"n": len(given), "sha256": hashlib.sha256(rows.encode()).hexdigest()}
-    ledger = {
-        "rows": len(given),
-        "rows_cut": cut,
-        "share_of_rows_cut": cut / len(given),
-        "tokens": 10 * len(given),
-        "tokens_lost": cut,
-        "share_of_tokens_lost": cut / (10 * len(given) + cut),
+    sizes = {"train": 9, "validation": 3, "test": len(given)}
+    shas = {"train": "a" * 64, "validation": "c" * 64, "test": _sha256(rows)}
+    ledgers = {
+        name: Ledger(n, cut, 10 * n, cut, n) if name == "test" else Ledger(n, 0, 10 * n, 0, n)
+        for name, n in sizes.items()
     }
     results = {
         "format": 1,
@@ -98,14 +96,27 @@ def made_run(
             )
             for name, simple in (baselines or {}).items()
         },
-        "timing": {"precision": "fp32"},
-        "truncation": {"test": ledger},
-        "labels": list(labels),
-        "data": {
-            "train": {"n": 9, "sha256": "a" * 64},
-            "validation": {"n": 3, "sha256": "c" * 64},
-            "test": split,
+        "fit": {},
+        "timing": {
+            "seconds": {},
+            "total_seconds": 1.5,
+            "device": "cpu",
+            "processor": "a processor",
+            "threads": 2,
+            "precision": "fp32",
+            "processes": 1,
+            "peak_memory_bytes": 1_000_000,
         },
+        "truncation": {name: ledger.as_json() for name, ledger in ledgers.items()},
+        "tally": {"validation": {}, "test": {}},
+        "labels": list(labels),
+        "model": {},
+        "adapter": {},
+        "data": {
+            name: {"n": sizes[name], "sha256": shas[name], "bad": 0, "dropped": 0} for name in sizes
+        },
+        "versions": {},
+        "plugins": {},
         "command": f"python -m gptasks task={task}",
         **(more or {}),
     }
@@ -124,6 +135,10 @@ def made_run(
             }
             file.write(json.dumps(record) + "\n")
     return folder
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _prediction(said: Any, labels: Sequence[str], sure: float) -> Prediction:

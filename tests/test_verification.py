@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -110,11 +111,12 @@ def test_a_run_is_what_it_says(finished: Path) -> None:
   ok           tally              this task counts nothing
   ok           data               train 81, validation 8, test 31 rows, as they were
   ok           predicted rows     ids, inputs and references are those of the data
+  ok           truncation         nothing was cut
   ok           baselines          majority, tfidf: bit for bit
   ok           model              4 files, as the run wrote them
   ok           adapter            5 files, as the run wrote them
   ok           labels             bad, good: those of the data and model/
-1 run: 10 ok
+1 run: 11 ok
 """
     )
 
@@ -209,6 +211,18 @@ CHANGES: dict[str, tuple[Callable[[Path], None], dict[str, str]]] = {
         {"test scores": "test.jsonl holds 31 predictions, where results.json says 30",
          "data": "test has changed: n 30 in results.json, 31 now"},
     ),
+    "a ledger": (
+        results(lambda r: r["truncation"]["test"].update(tokens_lost=9)),
+        {"truncation": "test tokens_lost is 9 in results.json, 0 by the data"},
+    ),
+    "the hashes of the model": (
+        results(lambda r: r.update(model={})),
+        {"model": "config.json is not of the run; *"},
+    ),
+    "the hashes of the adapter": (
+        results(lambda r: r.update(adapter={})),
+        {"adapter": "adapter_config.json is not of the run; *"},
+    ),
     "a tally": (
         results(lambda r: r["tally"].update(test={"empty": 2})),
         {"tally": "test empty is 2 in results.json, the predictions give None"},
@@ -250,7 +264,8 @@ def test_what_was_changed_is_seen_and_only_that(what: str, run: Path, verifier: 
     change, told = CHANGES[what]
     change(run)
     checks = found(verifier, run)
-    assert states(checks) == SOUND | dict.fromkeys(told, "FAILED")
+    unsure = {"truncation": "not checked"} if "model" in told else {}
+    assert states(checks) == SOUND | dict.fromkeys(told, "FAILED") | unsure
     for name, text in told.items():
         assert fits(checks[name].text, text), checks[name].text
 
@@ -272,15 +287,41 @@ def test_a_run_that_is_not_as_it_says_ends_with_1(run: Path) -> None:
     done = gptasks("verify", str(run))
     assert done.code == 1
     assert "  FAILED       test scores        accuracy value is 1.0 in results.json" in done.out
-    assert done.out.endswith("1 run: 9 ok, 1 FAILED\n")
+    assert done.out.endswith("1 run: 10 ok, 1 FAILED\n")
     assert done.err == "gptasks: of 1 run 1 is not what it says\n"
 
 
+def keys(values: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for key, value in values.items():
+        yield (*above, key)
+        if isinstance(value, dict):
+            yield from keys(value, (*above, key))
+
+
+def test_no_key_of_the_results_can_be_taken_away_or_be_none(
+    finished: Path, run: Path, verifier: Verifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But those of what nothing else tells: how training went, in what time and by what."""
+    untold = {"fit", "versions", "plugins", "timing"}
+    whole = results_of(finished)
+    for *above, last in keys(whole):
+        if set(above) & untold:
+            continue
+        for change in ("taken away", "none"):
+            values = copy.deepcopy(whole)
+            place = values
+            for key in above:
+                place = place[key]
+            if change == "taken away":
+                del place[last]
+            else:
+                place[last] = None
+            (run / "results.json").write_text(json.dumps(values), "utf-8")
+            states = {check.state for check in verifier.checks(run)}
+            assert "FAILED" in states, f"{'.'.join((*above, last))}, {change}"
+
+
 def test_results_that_can_not_be_read_fail(run: Path, verifier: Verifier) -> None:
-    results(lambda values: values.update(tally=3))(run)
-    (check,) = verifier.checks(run)
-    assert (check.name, check.state) == ("results", "FAILED")
-    assert check.text.endswith("results.json is damaged: tally is 3, where an object should be.")
     (run / "results.json").write_text("{", "utf-8")
     (check,) = verifier.checks(run)
     assert (check.state, "can't be read" in check.text) == ("FAILED", True)
@@ -297,7 +338,9 @@ def test_changed_data_are_seen(run: Path, data: Path) -> None:
     text = data.read_text("utf-8")
     data.write_text(text.replace(f"number {row} was", f"number {row} is"), "utf-8")
     checks = found(Verifier(), run)
-    assert states(checks) == SOUND | {"data": "FAILED", "baselines": "not checked"}
+    assert states(checks) == SOUND | {
+        "data": "FAILED", "truncation": "not checked", "baselines": "not checked",
+    }  # fmt: skip
     sha = results_of(run)["data"]["train"]["sha256"][:8]
     assert fits(checks["data"].text, f"train has changed: sha256 {sha}… in results.json, *… now")
     assert checks["baselines"].text == "train has changed"
@@ -333,7 +376,8 @@ def test_predictions_of_rows_that_have_changed_are_not_compared_with_them(
     data.write_text(data.read_text("utf-8").replace(row, f"{row}!"), "utf-8")
     checks = found(Verifier(), run)
     assert states(checks) == SOUND | {
-        "data": "FAILED", "predicted rows": "not checked", "baselines": "not checked",
+        "data": "FAILED", "predicted rows": "not checked", "truncation": "not checked",
+        "baselines": "not checked",
     }  # fmt: skip
 
 
@@ -341,7 +385,8 @@ def test_data_that_no_longer_can_be_read_as_it_was_are_changed(run: Path, data: 
     data.write_text(data.read_text("utf-8").replace("text,label", "review,label"), "utf-8")
     checks = found(Verifier(), run)
     assert states(checks) == SOUND | {
-        "data": "FAILED", "predicted rows": "not checked", "baselines": "not checked",
+        "data": "FAILED", "predicted rows": "not checked", "truncation": "not checked",
+        "baselines": "not checked",
     }  # fmt: skip
     assert checks["data"].text.startswith("the data can't be read as it was: reviews.csv, all 120")
 
@@ -375,7 +420,7 @@ def test_data_that_were_moved_are_not_checked_which_strict_takes_for_a_fault(
     assert "current folder" not in done.out  # the path was absolute
     assert "  not checked  baselines          needs the data\n" in done.out
     assert "  ok           labels             bad, good: those of model/\n" in done.out
-    assert done.out.endswith("1 run: 7 ok, 3 not checked\n")
+    assert done.out.endswith("1 run: 7 ok, 4 not checked\n")
     done = gptasks("verify", str(run), "--strict")
     assert (done.code, done.err) == (1, "gptasks: of 1 run 1 could not be checked in full\n")
 
@@ -392,16 +437,11 @@ def test_a_relative_path_says_where_it_starts(run: Path, data: Path) -> None:
 def test_without_data_and_model_there_is_not_much_to_check(run: Path, data: Path) -> None:
     data.unlink()
     shutil.rmtree(run / "model")
-    results(lambda values: values.pop("tally"))(run)
     checks = found(Verifier(), run)
-    missing = ["tally", "data", "predicted rows", "baselines", "model", "labels"]
+    missing = ["data", "predicted rows", "truncation", "baselines", "model", "labels"]
     assert states(checks) == SOUND | dict.fromkeys(missing, "not checked")
     assert checks["model"].text == "there is no model/"
     assert checks["labels"].text == "neither the data nor a model/ that names them is there"
-    results(lambda values: values.pop("model"))(run)
-    assert found(Verifier(), run)["model"].text == (
-        "results.json has no SHA-256 of it, as runs of earlier versions"
-    )
 
 
 def test_a_model_that_names_nothing_leaves_the_labels_to_the_data(

@@ -14,7 +14,6 @@ from gptasks.compare.model import Broken, RunRecord
 from gptasks.errors import GptasksError, RunError, suggest
 from gptasks.metrics import Score
 from gptasks.runs import CONFIG, RESULTS, RunFolder, flat, read_run
-from gptasks.shape import EVERY, misfit
 from gptasks.task import Prediction
 
 
@@ -63,18 +62,14 @@ def folders_in(path: Path) -> Iterator[Path]:
 
 def _record(folder: Path) -> RunRecord:
     config, results = read_run(folder)
-    shape = {key: value for key, value in _MORE.items() if key in results}
-    fault = misfit(results, shape)
-    if fault:
-        raise RunError(f"{folder / RESULTS} is damaged: {fault}.")
     return RunRecord(
         path=str(folder),
         task=results["task"],
-        kind=results.get("kind", ""),
+        kind=results["kind"],
         backbone=results["backbone"],
         strategy=results["strategy"],
         seed=results["seed"],
-        select=results.get("select", ""),
+        select=results["select"],
         labels=tuple(results["labels"]),
         scores={name: _scores(found) for name, found in results["metrics"].items()},
         baselines={name: _scores(found) for name, found in results["baselines"].items()},
@@ -82,22 +77,12 @@ def _record(folder: Path) -> RunRecord:
             name: {"n": split["n"], "sha256": split["sha256"]}
             for name, split in results["data"].items()
         },
-        truncation=results.get("truncation", {}),
+        truncation=results["truncation"],
         settings=flat(config),
-        command=results.get("command", ""),
+        command=results["command"],
         timing=results["timing"],
-        versions=results.get("versions", {}),
+        versions=results["versions"],
     )
-
-
-_MORE = {
-    "kind": str,
-    "select": str,
-    "command": str,
-    "truncation": {"test": {EVERY: float}},
-    "versions": {EVERY: str},
-}
-"""What is read of results.json here alone, and its shape."""
 
 
 def _scores(found: Mapping[str, Any]) -> dict[str, Score]:

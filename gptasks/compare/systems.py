@@ -153,11 +153,10 @@ def _facts(run: RunRecord) -> dict[str, str]:
         if key not in IGNORED and not key.startswith(IGNORED_GROUPS) and value is not None
     }
     signatures = [score.signature for score in run.scores.get("test", {}).values()]
-    ledger = run.truncation.get("test", {})
     return {
         **facts,
         **_rows(run),
-        "test tokens lost": _shown(ledger.get("tokens_lost", 0)),
+        "test tokens lost": _shown(run.truncation["test"]["tokens_lost"]),
         "metric signatures": hashlib.sha256("\n".join(signatures).encode()).hexdigest()[:8],
     }
 
@@ -340,21 +339,21 @@ def _data(rows: Mapping[str, Any]) -> str:
     return f"{rows.get('sha256', 'unknown')[:8]} ({rows.get('n', 0):,} rows)"
 
 
-def _cut(run: RunRecord) -> tuple[float, float]:
-    ledger = run.truncation.get("test", {})
-    return ledger.get("rows_cut") or 0, ledger.get("tokens_lost") or 0
+def _cut(run: RunRecord) -> tuple[int, int]:
+    ledger = run.truncation["test"]
+    return ledger["rows_cut"], ledger["tokens_lost"]
 
 
 def _is_cut_alike(run: RunRecord, standard: RunRecord) -> bool:
     if run.backbone == standard.backbone:
         return _cut(run) == _cut(standard)
-    here, there = (one.truncation.get("test", {}) for one in (run, standard))
+    here, there = (one.truncation["test"] for one in (run, standard))
     return all(
-        abs((here.get(share) or 0) - (there.get(share) or 0)) <= TRUNCATION
+        abs(here[share] - there[share]) <= TRUNCATION
         for share in ("share_of_rows_cut", "share_of_tokens_lost")
     )
 
 
 def _cut_text(run: RunRecord) -> str:
     rows, tokens = _cut(run)
-    return f"{counted(int(rows), 'test row')} cut ({counted(int(tokens), 'token')} lost)"
+    return f"{counted(rows, 'test row')} cut ({counted(tokens, 'token')} lost)"

@@ -369,11 +369,7 @@ class _Session:
             self.encodings,
             self.splits,
             predictions,
-            {
-                folder.name: digests(folder)
-                for folder in (self.folder.model, self.folder.adapter)
-                if folder.is_dir()
-            },
+            {folder.name: digests(folder) for folder in (self.folder.model, self.folder.adapter)},
         )
         write_cards(self.folder, self.config, results)
         tell(self.tracker, self.task, scores, baselines, predictions["test"], test)

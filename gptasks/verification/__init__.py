@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 
 from gptasks.compare.reading import folders_in
 from gptasks.errors import GptasksError, RunError
-from gptasks.runs import RESULTS, RunFolder, read_run
-from gptasks.shape import EVERY, misfit
+from gptasks.runs import RunFolder, read_run
 from gptasks.verification.checks import CHECKS
 from gptasks.verification.subject import Data, Mismatch, NotChecked, Subject, one_line
 
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
 
 OK, FAILED, NOT_CHECKED = "ok", "FAILED", "not checked"
 """What a check can find."""
-
-_MORE = {"tally": {EVERY: {EVERY: float}}}
-"""What is read of results.json here alone, and its shape."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +76,6 @@ class Verifier:
             _, results = read_run(path)
         except RunError as error:
             yield Check("results", FAILED, one_line(error))
-            return
-        shape = {key: value for key, value in _MORE.items() if key in results}
-        if fault := misfit(results, shape):
-            yield Check("results", FAILED, f"{path / RESULTS} is damaged: {fault}.")
             return
         subject = Subject(path, results, self.data_of, is_strict=self.strict)
         for name, check in CHECKS.items():

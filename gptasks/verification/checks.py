@@ -6,9 +6,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from gptasks.data.sources import SPLITS
@@ -19,7 +18,7 @@ from gptasks.progress import counted
 from gptasks.runs import CONFIG, RESULTS
 from gptasks.task import Prediction, Task
 from gptasks.tracking.tracker import plain
-from gptasks.verification.subject import SCORED, Mismatch, NotChecked, Subject
+from gptasks.verification.subject import ADAPTER, MODEL, SCORED, Mismatch, NotChecked, Subject
 
 ROUNDING = 1e-9
 """Up to which relative difference a score is the same number: processors and versions of numpy
@@ -51,7 +50,7 @@ def _configuration(run: Subject) -> str:
     wrong = [
         f"{key} is {run.results[key]!r} in {RESULTS} and {value!r} by {CONFIG}"
         for key, value in said.items()
-        if run.results.get(key, value) != value
+        if run.results[key] != value
     ]
     _demand(wrong)
     return ", ".join(f"{key} {said[key]}" for key in ("task", "backbone", "strategy", "seed"))
@@ -71,14 +70,12 @@ def _scores(run: Subject, split: str) -> str:
 
 
 def _tally(run: Subject) -> str:
-    if "tally" not in run.results:
-        raise NotChecked(f"{RESULTS} has none, as runs of earlier versions")
     told: dict[str, Any] = {}
     found: dict[str, Any] = {}
     for split in SCORED:
         counts = plain(run.task.tally(run.predictions(split)))
         found |= {f"{split} {name}": count for name, count in counts.items()}
-        counts = run.results["tally"].get(split, {})
+        counts = run.results["tally"][split]
         told |= {f"{split} {name}": count for name, count in counts.items()}
     _demand(
         f"{name} is {told.get(name)} in {RESULTS}, the predictions give {found.get(name)}"
@@ -96,7 +93,7 @@ def _data(run: Subject) -> str:
     for name, split in splits.items():
         now = {"sha256": split.sha256, "n": len(split.rows)}
         now |= {"bad": len(split.bad), "dropped": split.dropped}
-        then = {key: run.results["data"][name].get(key, value) for key, value in now.items()}
+        then = run.results["data"][name]
         pairs = [
             f"{key} {_short(then[key])} in {RESULTS}, {_short(now[key])} now"
             for key in now
@@ -130,6 +127,30 @@ def _predicted_rows(run: Subject) -> str:
     return "ids, inputs and references are those of the data"
 
 
+def _truncation(run: Subject) -> str:
+    from gptasks.data.encoding import encode_rows
+    from gptasks.saved_model import saved_tokenizer
+
+    data = run.data
+    run.check_rows(SPLITS)
+    if list(_file_faults(run, MODEL)):
+        raise NotChecked(f"needs {MODEL}/ as the run wrote it")
+    tokenizer = saved_tokenizer(run.folder.model)
+    ledgers = {
+        name: encode_rows(data.task, split.rows, tokenizer).ledger
+        for name, split in data.splits.items()
+    }
+    _demand(
+        f"{name} {key} is {then[key]} in {RESULTS}, {now} by the data"
+        for name, ledger in ledgers.items()
+        for then in [run.results["truncation"][name]]
+        for key, now in ledger.as_json().items()
+        if then[key] != now
+    )
+    cut = (f"{name} {ledger.shown()}" for name, ledger in ledgers.items() if ledger.rows_cut)
+    return "; ".join(cut) or "nothing was cut"
+
+
 def _baselines(run: Subject) -> str:
     data, stored = run.data, run.results["baselines"]
     references = references_of(data.task, data.splits["test"].rows)
@@ -151,23 +172,13 @@ def _baselines(run: Subject) -> str:
     return "; ".join(f"{listing(names)}: {said}" for said, names in told.items()) or "there is none"
 
 
-def _files(run: Subject, folder: Path) -> str:
-    from gptasks.saved_model import digests
-
-    stored, found = run.results.get(folder.name), digests(folder)
-    is_optional = folder == run.folder.adapter
-    if is_optional and not stored and not found:
+def _files(run: Subject, name: str) -> str:
+    stored, found = run.results[name], run.files[name]
+    if name == ADAPTER and not stored and not found:
         return "there is none"
-    if not stored:
-        raise NotChecked(f"{RESULTS} has no SHA-256 of it, as runs of earlier versions")
-    if not found and not is_optional:
-        raise NotChecked("there is no model/")
-    _demand(
-        f"{name} {fault}"
-        for name in {**stored, **found}
-        for fault in [_fault(name, stored.get(name), found.get(name))]
-        if fault
-    )
+    if name == MODEL and not found:
+        raise NotChecked(f"there is no {MODEL}/")
+    _demand(_file_faults(run, name))
     return f"{counted(len(stored), 'file')}, as the run wrote them"
 
 
@@ -200,9 +211,10 @@ CHECKS: Mapping[str, Callable[[Subject], str]] = {
     "tally": _tally,
     "data": _data,
     "predicted rows": _predicted_rows,
+    "truncation": _truncation,
     "baselines": _baselines,
-    "model": lambda run: _files(run, run.folder.model),
-    "adapter": lambda run: _files(run, run.folder.adapter),
+    "model": partial(_files, name=MODEL),
+    "adapter": partial(_files, name=ADAPTER),
     "labels": _labels,
 }
 """The checks by name, in the order they are made. Each says what it found."""
@@ -239,7 +251,7 @@ def _compared(
     rounded, most = [], 0.0
     for name, score in found.items():
         for key, now in score.as_json().items():
-            then = stored[name].get(key, now)
+            then = stored[name][key]
             if then == now:
                 continue
             is_number = isinstance(then, float) and isinstance(now, float)
@@ -257,13 +269,17 @@ def _compared(
     return f"the same but for rounding, by up to {most:.0e}, of {listing(rounded, 2)}"
 
 
-def _fault(name: str, then: str | None, now: str | None) -> str:
-    """What is wrong with a file of the model, by its SHA-256 then and now."""
-    if now is None:
-        return "is missing"
-    if then is None:
-        return "" if name.startswith(".") else "is not of the run"
-    return "" if then == now else "has changed"
+def _file_faults(run: Subject, name: str) -> Iterator[str]:
+    """What is wrong with the files of the saved model, or adapter."""
+    stored, found = run.results[name], run.files[name]
+    for file in {**stored, **found}:
+        if file not in found:
+            yield f"{file} is missing"
+        elif file not in stored:
+            if not file.startswith("."):
+                yield f"{file} is not of the run"
+        elif stored[file] != found[file]:
+            yield f"{file} has changed"
 
 
 def _demand(faults: Iterable[str]) -> None:

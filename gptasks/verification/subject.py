@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 SCORED = ("validation", "test")
 """The splits whose predictions are kept."""
 
+MODEL, ADAPTER = "model", "adapter"
+"""The folders of a run whose files have their SHA-256 in results.json."""
+
 ELSEWHERE = "Relative paths start from the current folder: go where the run was started."
 """What to do where files of a run that names them by relative paths are not found."""
 
@@ -95,6 +98,13 @@ class Subject:
         self.path, self.results, self.is_strict = path, results, is_strict
         self._data_of = data_of
         self.folder = RunFolder(path)
+
+    @cached_property
+    def files(self) -> Mapping[str, Mapping[str, str]]:
+        """The SHA-256 that the files of the saved model and adapter have now, by folder."""
+        from gptasks.saved_model import digests
+
+        return {MODEL: digests(self.folder.model), ADAPTER: digests(self.folder.adapter)}
 
     @cached_property
     def composed(self) -> RunConfig | NotChecked:

@@ -292,7 +292,7 @@ def test_what_is_no_finished_run_is_one_line_each_and_not_the_end(tmp_path):
     [
         ("seed", "x", "seed is 'x', where a whole number should be"),
         ("truncation", [], "truncation is a list, where an object should be"),
-        ("truncation", {}, "truncation.test is missing"),
+        ("truncation", {}, "truncation.train is missing"),
         ("command", None, "command is null, where a text should be"),
     ],
 )
