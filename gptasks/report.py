@@ -36,7 +36,9 @@ def run_table(results: Mapping[str, Any]) -> str:
     n = results["data"]["test"]["n"]
     has_intervals = any(not math.isnan(s.low) for found in scores.values() for s in found.values())
     note = "; in brackets 95% bootstrap intervals over them" if has_intervals else ""
-    return f"{title}\n\n{score_table(scores)}\n\n{counted(n, 'test row')}{note}."
+    counts = [f"{name} {count:,}" for name, count in results["tally"]["test"].items() if count]
+    tally = f" Counted in the predictions: {', '.join(counts)}." if counts else ""
+    return f"{title}\n\n{score_table(scores)}\n\n{counted(n, 'test row')}{note}.{tally}"
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

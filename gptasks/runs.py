@@ -84,7 +84,7 @@ SHAPE = {
         "peak_memory_bytes": int,
     },
     "truncation": {"train": _CUT, "validation": _CUT, "test": _CUT},
-    "tally": {"validation": {EVERY: int}, "test": {EVERY: int}},
+    "tally": {"validation": {EVERY: float}, "test": {EVERY: float}},
     "labels": [str],
     "model": {EVERY: str},
     "adapter": {EVERY: str},

@@ -15,12 +15,13 @@ def score(
     return Score(value, low, high, 7, "s", better)
 
 
-def results(value: float = 0.5, *, low: float = math.nan, seed: int = 0) -> dict[str, Any]:
+def results(value: float = 0.5, *, low: float = math.nan, seed: int = 0, **tally: int) -> dict[str, Any]:
     return {
         "task": "toys", "backbone": "tiny", "strategy": "head", "seed": seed,
         "metrics": {"test": {"accuracy": score(value, low, 0.75).as_json(),
                              "log_loss": score(math.nan, better=False).as_json()}},
         "baselines": {"majority": {"accuracy": score(0.25).as_json()}},
+        "tally": {"test": tally},
         "data": {"test": {"n": 1234}},
     }  # fmt: skip
 
@@ -65,3 +66,10 @@ def test_a_run_stands_beside_its_baselines() -> None:
 
 def test_without_intervals_none_are_explained() -> None:
     assert run_table(results()).endswith("\n\n1,234 test rows.")
+
+
+def test_what_was_counted_in_the_predictions_is_told_where_it_is_not_zero() -> None:
+    assert run_table(results(empty=0, not_ended=0)).endswith("1,234 test rows.")
+    assert run_table(results(empty=0, not_ended=1200)).endswith(
+        "1,234 test rows. Counted in the predictions: not_ended 1,200."
+    )
