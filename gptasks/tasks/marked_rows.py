@@ -52,12 +52,24 @@ def _touch(left: str, right: str) -> bool:
 def spans_of(value: Any, column: str) -> Iterator[Span]:
     """What is marked: a list of {"start", "end", "label"}."""
     if not isinstance(value, list | tuple):
-        raise DataError(f"column '{column}' holds a {type(value).__name__}, where a list is read")
+        raise DataError(
+            f"column '{column}' holds a {type(value).__name__}, where a list is read, as jsonl and "
+            "parquet files hold it"
+        )
     for span in value:
         try:
-            yield Span(str(span["label"]), int(span["start"]), int(span["end"]))
-        except (TypeError, KeyError, ValueError) as error:
+            start, end, label = span["start"], span["end"], text_of(span["label"], column)
+        except (TypeError, KeyError, IndexError, DataError):
+            start = end = label = None
+        if not label or not label.strip() or not (_is_whole(start) and _is_whole(end)):
             raise DataError(
                 f"column '{column}' holds {span!r}, where "
                 '{"start": 0, "end": 5, "label": "NAME"} is read'
-            ) from error
+            )
+        yield Span(label, int(start), int(end))
+
+
+def _is_whole(number: Any) -> bool:
+    if isinstance(number, float):  # as tables have it that lack a number elsewhere
+        return number.is_integer()
+    return isinstance(number, int) and not isinstance(number, bool)

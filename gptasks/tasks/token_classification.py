@@ -11,7 +11,7 @@ from gptasks.errors import ConfigError, DataError, listing, suggest
 from gptasks.tags import Span, as_bio, entities, repaired, tags_of
 from gptasks.task import Layout, Prediction, Probe, Row, Task
 from gptasks.tasks.marked_rows import joined, listed, spans_of
-from gptasks.tasks.texts import names_of, text_of
+from gptasks.tasks.texts import check_columns, names_of, text_of
 from gptasks.tasks.windows import last_tokens, windows
 from gptasks.words import units
 
@@ -110,21 +110,19 @@ class TokenClassification(Task):
     def read_input(self, row: Row) -> Row:
         """Check that the row has words, or a text with some."""
         if not self._words(row)[1]:
-            column = self.tokens if self.tokens in row else self.text
+            column = self.tokens if self._has_tokens(row) else self.text
             raise DataError(f"column '{column}' has no words")
         return row
 
     def read(self, row: Row) -> Row | None:
         """Check the words and their tags; the tags become BIO."""
         self.read_input(row)
-        if self.tokens not in row:
+        if not self._has_tokens(row):
             self._tags_of_spans(row)
             return row
-        if row.get(self.tags) is None:
-            raise DataError(
-                f"column '{self.tags}' is not there{suggest(self.tags, row)} (it has: "
-                f"{listing(row)}); set task.tags=COLUMN"
-            )
+        check_columns(row, {"tags": self.tags})
+        if row[self.tags] is None:
+            raise DataError(f"column '{self.tags}' is empty")
         tokens, tags = listed(row, self.tokens), listed(row, self.tags)
         if len(tags) != len(tokens):
             raise DataError(
@@ -139,7 +137,7 @@ class TokenClassification(Task):
 
     def reference(self, row: Row) -> list[str] | None:
         """The tags in BIO; None for a row without tags or spans."""
-        if self.tokens in row:
+        if self._has_tokens(row):
             return None if row.get(self.tags) is None else as_bio(listed(row, self.tags))
         return None if row.get(self.spans) is None else self._tags_of_spans(row)
 
@@ -312,7 +310,7 @@ class TokenClassification(Task):
 
     def _words(self, row: Row) -> tuple[str, list[tuple[int, int]]]:
         """The text of a row, and the characters, start and end, of its words."""
-        if self.tokens in row:
+        if self._has_tokens(row):
             return joined(listed(row, self.tokens), self.tokens)
         if self.text not in row:
             raise DataError(
@@ -322,13 +320,21 @@ class TokenClassification(Task):
         text = text_of(row[self.text], self.text)
         return text, units(text)
 
+    def _has_tokens(self, row: Row) -> bool:
+        """Whether the row has its words; in a table of both, it may have a text in their place."""
+        return row.get(self.tokens) not in (None, "") or (
+            self.tokens in row and self.text not in row
+        )
+
     def _texts(self, row: Row) -> list[str]:
         text, places = self._words(row)
         return [text[start:end] for start, end in places]
 
     def _tags_of_spans(self, row: Row) -> list[str]:
         """The tags of the words of a text, from what is marked in it."""
-        if row.get(self.spans) is None:
+        if self.spans in row and row[self.spans] is None:
+            raise DataError(f"column '{self.spans}' is empty; where nothing is marked, it is []")
+        if self.spans not in row:
             raise DataError(
                 f"column '{self.spans}' is not there{suggest(self.spans, row)} (it has: "
                 f"{listing(row)}); set task.spans=COLUMN, or task.data.format=conll where each "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -109,12 +110,33 @@ def test_spaces_at_the_ends_of_a_span_do_not_count():
         (marked("to Bonn", (3, 3, "CITY")), r"CITY from 3 to 3 is not within"),
         (marked("Bonn", (0, 4, "CITY"), (0, 4, "DAY")), r"two spans share word 0 \(from 0\)"),
         (Row({"text": "a", "spans": "x"}, "r"), r"^column 'spans' holds a str, where a list"),
-        (Row({"text": "a", "spans": [[0, 1]]}, "r"), r"^column 'spans' holds \[0, 1\], where "),
+        (Row({"text": "a", "spans": "x"}, "r"), r"a list is read, as jsonl and parquet files"),
+        (Row({"text": "a", "spans": None}, "r"), r"^column 'spans' is empty; where nothing is m"),
+        (row(("a",), None), r"^column 'tags' is empty$"),
+        *((Row({"text": "a", "spans": [span]}, "r"), r"^column 'spans' holds .*, where {\"st")
+          for span in (
+              [0, 1], {"start": 0, "end": 1}, {"start": 0.5, "end": 1, "label": "X"},
+              {"start": False, "end": 1, "label": "X"}, {"start": 0, "end": math.inf, "label": "X"},
+              {"start": 0, "end": 1, "label": None}, {"start": 0, "end": 1, "label": [1]},
+              {"start": 0, "end": 1, "label": " "}, {"start": "0", "end": 1, "label": "X"},
+          )),
     ],
 )  # fmt: skip
 def test_an_unusable_row_says_why(given: Row, message: str):
     with pytest.raises(DataError, match=message):
         task().read(given)
+
+
+def test_offsets_and_labels_that_a_table_made_floats_of_are_whole():
+    given = Row({"text": "a b", "spans": [{"start": 2.0, "end": 3.0, "label": 7.0}]}, "r")
+    assert task().reference(given) == ["O", "B-7"]
+
+
+@pytest.mark.parametrize("none", [None, ""])
+def test_where_a_row_has_no_words_its_text_is_read(none: Any):
+    given = Row({"tokens": none, "text": "to Bonn", "spans": [], "tags": none}, "r")
+    assert task().read(given) is given
+    assert (task().key(given), task().reference(given)) == ("to Bonn", ["O", "O"])
 
 
 def test_a_row_to_predict_needs_no_tags():
