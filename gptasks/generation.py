@@ -27,6 +27,8 @@ def generate(
     backbone = model.backbone
     plain: Any = assembled(model.task.layout(), backbone, model.head)
     config = generation_config(backbone, settings)
+    # What follows a text that a stop string ended is filled up with this, and cut away below.
+    config.pad_token_id = end = backbone.tokenizer.end_id
     width = max(map(len, prompts))
     attend(plain, width, learning=False)
     ids = torch.full((len(prompts), width), backbone.tokenizer.pad_id)
@@ -47,7 +49,6 @@ def generate(
             generation_config=config,
             tokenizer=backbone.tokenizer.hf,
         )
-    end = backbone.tokenizer.end_id
     return [_until(row, end) for row in found[:, width:].tolist()]
 
 

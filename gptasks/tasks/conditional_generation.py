@@ -59,13 +59,13 @@ class GenerationOptions:
     """Above 1 tokens that are there already, in the source too, become less likely."""
 
     no_repeat_ngram_size: int = field(default=0, metadata={"minimum": 0})
-    """No run of so many tokens is written twice; 0 allows it."""
+    """No run of so many tokens, 2 or more, is written twice; 0 allows it."""
 
     stop_strings: list[str] = field(default_factory=list)
     """Texts at which writing ends; they are left out of the answer."""
 
-    seed: int = field(default=0, metadata={"minimum": 0})
-    """Seed of drawing."""
+    seed: int = field(default=0, metadata={"minimum": 0, "maximum": 2**32 - 1})
+    """Seed of drawing. What is drawn for a text depends on the texts beside it in a batch, too."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for settings that exclude each other."""
@@ -85,6 +85,11 @@ class GenerationOptions:
             raise ConfigError(
                 f"task.generation.length_penalty={self.length_penalty} is for beams; set "
                 "task.generation.num_beams, or leave it out."
+            )
+        if self.no_repeat_ngram_size == 1:
+            raise ConfigError(
+                "task.generation.no_repeat_ngram_size=1 forbids every token to come twice, those "
+                "of the source included; give 2 or more, or 0 to allow it."
             )
         if "" in self.stop_strings:
             raise ConfigError("task.generation.stop_strings holds an empty text; leave it out.")
@@ -199,15 +204,16 @@ class ConditionalGeneration(Task):
     def encode(self, row: Row, tokenizer: Tokenizer) -> Iterator[dict[str, Any]]:
         """One window: prompt, and target and end of text where the row has one.
 
-        `prompt` is the number of tokens of the prompt; `labels` are the target's ids at their own
-        places, and -100 in the prompt.
+        `labels` are the target's ids at their own places, and -100 in the prompt. `prompt` is what
+        is written after, which never depends on the target: the same, but for a target that takes
+        more tokens than may be written. That takes them from the source, where it is learnt.
         """
         before, after = self._around(tokenizer)
         reference, target = self.reference(row), []
         if reference is not None:
             target = [*tokenizer.plain(self.separator + reference), tokenizer.end_id]
-        # The same room for training and writing, so that prompts are the same.
-        room = self.max_length - max(self._taken(before, after), len(before + after + target))
+        writing = self.max_length - self._taken(before, after)
+        room = min(writing, self.max_length - len(before + after + target))
         if room < 1:
             raise DataError(
                 f"{row.id}: the target takes {len(target)} tokens, and task.max_length="
@@ -215,15 +221,19 @@ class ConditionalGeneration(Task):
                 "the row out."
             )
         source = tokenizer.plain(self.key(row))
-        kept = source[:room] if self.truncation_side == "right" else source[-room:]
-        prompt = [*before, *kept, *after]
+
+        def prompt(room: int) -> list[int]:
+            kept = source[:room] if self.truncation_side == "right" else source[-room:]
+            return [*before, *kept, *after]
+
+        learnt = prompt(room)
         window = {
-            "input_ids": prompt + target,
-            "prompt": len(prompt),
-            "lost": len(source) - len(kept),
+            "input_ids": learnt + target,
+            "prompt": prompt(writing),
+            "lost": max(0, len(source) - room),
         }
         if reference is not None:
-            window["labels"] = [IGNORED] * len(prompt) + target
+            window["labels"] = [IGNORED] * len(learnt) + target
         yield window
 
     # -- model ----------------------------------------------------------------------------
@@ -257,11 +267,9 @@ class ConditionalGeneration(Task):
         scores: `tokens`, how many it took; `ended`, whether it ended the text itself (1) or was
         stopped by max_new_tokens (0).
         """
-        lengths = zip(batch["input_ids"].tolist(), batch["prompt"], strict=True)
-        prompts = [ids[:length] for ids, length in lengths]
         options, tokenizer = self.generation, model.backbone.tokenizer
         found = []
-        for ids in model.generate(prompts, seed=options.seed, **options.settings()):
+        for ids in model.generate(batch["prompt"], seed=options.seed, **options.settings()):
             text, is_cut = _before(tokenizer.text(ids), options.stop_strings)
             ended = is_cut or len(ids) < options.max_new_tokens
             found.append(Prediction(text.strip(), {"tokens": len(ids), "ended": float(ended)}))

@@ -76,7 +76,7 @@ def test_only_the_target_and_its_end_are_learnt():
     window = encoded(task(), row())
     prompt, target = "Text: abc Title:", " xy"
     assert text(window["input_ids"]) == prompt + target
-    assert window["prompt"] == len(prompt)
+    assert text(window["prompt"]) == prompt
     assert window["labels"][: len(prompt)] == [IGNORED] * len(prompt)
     assert window["labels"][len(prompt) :] == window["input_ids"][len(prompt) :]
     assert window["labels"][-1] == END  # though padding is the same token
@@ -87,7 +87,22 @@ def test_prompts_of_training_and_of_writing_are_the_same_tokens():
     kind = task(max_length=40)
     learnt = encoded(kind, row("a long source that will be cut", "xy"))
     written = encoded(kind, Row({"source": "a long source that will be cut"}, "r"))
-    assert learnt["input_ids"][: learnt["prompt"]] == written["input_ids"]
+    assert learnt["prompt"] == written["prompt"] == written["input_ids"]
+    assert learnt["input_ids"][: len(learnt["prompt"])] == learnt["prompt"]
+
+
+@pytest.mark.parametrize(("side", "kept"), [("right", "abcde"), ("left", "vwxyz")])
+def test_a_target_longer_than_may_be_written_takes_from_what_is_learnt_alone(side: str, kept: str):
+    """The prompt that a text is scored by tells nothing of the target, not even its length."""
+    kind = task(max_length=30, truncation_side=side)  # 13 of the template, 8 for writing
+    source = "abcdefghijklmnopqrstuvwxyz"
+    learnt = encoded(kind, row(source, "1" * 10))
+    written = encoded(kind, Row({"source": source}, "r"))
+    assert learnt["prompt"] == written["prompt"]
+    assert text(learnt["input_ids"]) == f"Text: {kept} Title: {'1' * 10}"
+    assert len(learnt["input_ids"]) == 30
+    assert (learnt["lost"], written["lost"]) == (26 - 5, 26 - 9)
+    assert sum(label != IGNORED for label in learnt["labels"]) == len(" ") + 10 + 1
 
 
 @pytest.mark.parametrize(("side", "kept"), [("right", "abcdefghi"), ("left", "rstuvwxyz")])
@@ -140,6 +155,7 @@ def test_the_ledger_counts_cut_sources_and_no_targets():
         ),
         ({"top_k": 5}, r"generation\.top_k=5 is for drawing"),
         ({"length_penalty": 2.0}, r"length_penalty=2\.0 is for beams; set task\."),
+        ({"no_repeat_ngram_size": 1}, r"no_repeat_ngram_size=1 forbids every token to come twice"),
         ({"stop_strings": [""]}, r"stop_strings holds an empty text; leave it out\.$"),
     ],
 )
@@ -243,6 +259,21 @@ def test_what_is_written_depends_on_no_other_row(shape: str, settings: dict[str,
     alone = [kind.predict(model(kind, shape), batch_of([window]))[0] for window in windows]
     assert [p.value for p in together] == [p.value for p in alone]
     assert [dict(p.scores) for p in together] == [dict(p.scores) for p in alone]
+
+
+def test_what_fills_up_behind_a_stop_string_does_not_count():
+    """Where padding is a token of its own, as with most newer backbones."""
+    kind = task(generation={"stop_strings": ["Q"]}, max_new_tokens=12)
+    padded = backbone()
+    padded.tokenizer.hf.pad_token = "a"
+    assert padded.tokenizer.pad_id != padded.tokenizer.end_id
+    writer = Model(kind, padded, kind.head(padded)).eval()
+    windows = [encoded(kind, row(source)) for source in ("a", "a much longer source", "mid one")]
+    together = kind.predict(writer, batch_of(windows))
+    alone = [kind.predict(writer, batch_of([window]))[0] for window in windows]
+    assert together == alone
+    assert len({p.scores["tokens"] for p in together}) > 1
+    assert any(p.scores["ended"] for p in together)
 
 
 def test_drawing_is_the_same_for_the_same_seed_and_leaves_torch_alone():
