@@ -15,7 +15,9 @@ def score(
     return Score(value, low, high, 7, "s", better)
 
 
-def results(value: float = 0.5, *, low: float = math.nan, seed: int = 0, **tally: int) -> dict[str, Any]:
+def results(
+    value: float = 0.5, *, low: float = math.nan, seed: int = 0, **tally: int
+) -> dict[str, Any]:
     return {
         "task": "toys", "backbone": "tiny", "strategy": "head", "seed": seed,
         "metrics": {"test": {"accuracy": score(value, low, 0.75).as_json(),
