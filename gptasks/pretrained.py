@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gptasks.cache import build
+from gptasks.digest import sha256
 from gptasks.errors import BackboneError, GptasksError, listing, suggest
 from gptasks.hub import reachable
 
@@ -161,9 +162,7 @@ def _from_file(path: Path, name: str) -> Path:
             f"backbone {path} is neither a folder nor a .gguf file; give the folder that holds "
             "config.json, the weights and the tokenizer."
         )
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return build("backbones", _entry(name, digest), lambda folder: _convert(path, folder))
+    return build("backbones", _entry(name, sha256(path)), lambda folder: _convert(path, folder))
 
 
 def _from_package(options: BackboneOptions, name: str) -> Path:

@@ -28,6 +28,9 @@ from gptasks.runs import CONFIG, RunFolder, compare, flat, read_run
 
 logger = logging.getLogger(__name__)
 
+SCORED = ("validation", "test")
+"""The splits whose predictions are kept."""
+
 AGAIN = "-again"
 """What a run's name ends in when it was made again in a folder that nobody named."""
 
@@ -35,7 +38,7 @@ _SURROUNDINGS = ("device", "processor", "precision", "processes", "threads")
 """What `timing` tells of where a run was computed."""
 
 _BY_THEMSELVES = ("metrics", "baselines", "data", "model", "adapter")
-_TIMES_AND_PLACES = ("timing", "versions", "plugins", "command", "format")
+_TIMES_AND_PLACES = ("timing", "versions", "plugins", "command", "format", "files")
 
 
 @dataclass(frozen=True)
@@ -91,11 +94,15 @@ def configuration(run: Path, folder: Path | None) -> RunConfig:
     )
 
 
-def check_data(run: Path, config: RunConfig) -> None:
-    """See that the rows can be read before anything is begun; warn of those that have changed.
+def check(run: Path, config: RunConfig) -> None:
+    """See that a run's predictions and rows can be read before anything is begun; warn of what has
+    changed.
 
     Raises what reading them does.
     """
+    for name in SCORED:
+        for _ in records_in(RunFolder(run).predictions / f"{name}.jsonl"):
+            pass
     try:
         splits = load_splits(
             copy.deepcopy(config.task), limit=config.run.limit, sources=config.sources
@@ -107,8 +114,12 @@ def check_data(run: Path, config: RunConfig) -> None:
                 "go where the run was started, and name the run from there."
             )
         raise
-    stored = read_run(run)[1]["data"]
-    changed = [name for name, split in splits.items() if split.sha256 != stored[name]["sha256"]]
+    results = read_run(run)[1]
+    files = RunFolder(run).digests()
+    changed = [name for name, then in results["files"].items() if files.get(name) != then]
+    changed += [
+        name for name, split in splits.items() if split.sha256 != results["data"][name]["sha256"]
+    ]
     if changed:
         logger.warning("%s changed since %s was made: the two will differ", listing(changed), run)
 
@@ -118,10 +129,10 @@ def compared(run: Path, again: Path) -> Reproduction:
     (config, old), (new_config, new) = read_run(run), read_run(again)
     parts = [
         _data(old, new),
-        _files("model", RunFolder(run).model, RunFolder(again).model),
-        _files("adapter", RunFolder(run).adapter, RunFolder(again).adapter),
+        _files("model", old["model"], RunFolder(run).model, RunFolder(again).model),
+        _files("adapter", old["adapter"], RunFolder(run).adapter, RunFolder(again).adapter),
         _history(RunFolder(run), RunFolder(again)),
-        *(_predictions(name, RunFolder(run), RunFolder(again)) for name in ("validation", "test")),
+        *(_predictions(name, RunFolder(run), RunFolder(again)) for name in SCORED),
         _scores("scores", old["metrics"], new["metrics"]),
         _scores("baselines", old["baselines"], new["baselines"]),
         _rest(old, new),
@@ -158,19 +169,18 @@ def _data(old: Mapping[str, Any], new: Mapping[str, Any]) -> Part:
     return Part("data", f"other rows in {listing(changed)}" if changed else "", f"{rows} rows")
 
 
-def _files(name: str, old: Path, new: Path) -> Part:
-    from gptasks.saved_model import digests, largest_difference
+def _files(name: str, then: Mapping[str, str], old: Path, new: Path) -> Part:
+    """then: SHA-256 by file, as the run wrote them; its folder may be gone by now."""
+    from gptasks.saved_model import largest_difference, model_digests
 
-    then, now = (digests(folder) if folder.is_dir() else {} for folder in (old, new))
-    if not then:
-        return Part(name, "", f"there is none in {old.parent} to compare with" if now else "")
+    now = model_digests(new)
     differing = [file for file in {**then, **now} if then.get(file) != now.get(file)]
     most = largest_difference(old, new) if differing else 0.0
     how_far = f"; weights by up to {most:.2g}" if most else ""
     return Part(
         name,
         f"{listing(differing)}{how_far}" if differing else "",
-        counted(len(then), "file"),
+        counted(len(then), "file") if then else "",
     )
 
 

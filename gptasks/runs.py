@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
+from gptasks.digest import sha256
 from gptasks.errors import RunError, listing, suggest
 from gptasks.pretrained import first_line
 from gptasks.shape import EVERY, misfit
@@ -88,6 +89,7 @@ SHAPE = {
     "labels": [str],
     "model": {EVERY: str},
     "adapter": {EVERY: str},
+    "files": {EVERY: str},
     "data": {"train": _ROWS, "validation": _ROWS, "test": _ROWS},
     "versions": {EVERY: str},
     "plugins": {EVERY: None},
@@ -172,6 +174,13 @@ class RunFolder:
     def release(self) -> None:
         """Let other processes in."""
         self._lock.release()
+
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of the configuration, the curves and the predictions, by path."""
+        told = [self.path / CONFIG, self.path / HISTORY, *sorted(self.predictions.glob("*.jsonl"))]
+        return {
+            path.relative_to(self.path).as_posix(): sha256(path) for path in told if path.is_file()
+        }
 
     def history(self) -> HistoryFile:
         """The curves."""

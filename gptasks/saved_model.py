@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import logging
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gptasks.digest import digests
 from gptasks.errors import RunError
 from gptasks.plain import assembled, generation_config, head_name
 from gptasks.pretrained import check_loaded, first_line, quiet_transformers
@@ -84,25 +84,18 @@ def is_plain(folder: Path) -> bool:
     return not (folder / HEAD).exists()
 
 
-def digests(folder: Path) -> dict[str, str]:
+def model_digests(folder: Path) -> dict[str, str]:
     """File name to SHA-256, in hex, of a saved model or adapter; its card may be edited and is left
     out. Of a folder that is not there, nothing."""
-    if not folder.is_dir():
-        return {}
-    found = {}
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and path.name != CARD:
-            with path.open("rb") as file:
-                found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+    return digests(folder, without=[CARD])
 
 
 def check_digests(folder: Path, stored: Mapping[str, str]) -> None:
-    """Raise RunError where a file is not the one that `digests` saw, or is gone.
+    """Raise RunError where a file is not the one that `model_digests` saw, or is gone.
 
     Most damage to weights or vocabulary breaks no format: the answers would be others, in silence.
     """
-    found = digests(folder)
+    found = model_digests(folder)
     for name, digest in stored.items():
         if found.get(name) != digest:
             fault = "is missing" if name not in found else "is not as the run wrote it"

@@ -112,6 +112,7 @@ def made_run(
         "labels": list(labels),
         "model": {},
         "adapter": {},
+        "files": {},
         "data": {
             name: {"n": sizes[name], "sha256": shas[name], "bad": 0, "dropped": 0} for name in sizes
         },

@@ -118,7 +118,8 @@ def remains(folder: Path) -> dict[str, Any]:
     files = [p for name in ("model", "adapter", "predictions") for p in folder.glob(f"{name}/*")]
     left: dict[str, Any] = {str(p.relative_to(folder)): p.read_bytes() for p in files}
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    left["results"] = {key: value for key, value in results.items() if key != "timing"}
+    timely = ("timing", "files")
+    left["results"] = {key: value for key, value in results.items() if key not in timely}
     left["history"] = [
         {key: value for key, value in point.items() if not key.startswith("time/")}
         for point in points(folder)

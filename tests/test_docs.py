@@ -284,6 +284,7 @@ def flat(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
         "versions": ("library",),
         "plugins": ("name",),
         "model": ("file",),
+        "files": ("file",),
         "adapter": ("file",),
     }
     inner = {"timing.seconds": "step", "fit.best": "metric"}

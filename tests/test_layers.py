@@ -19,7 +19,7 @@ LEVELS: dict[str, int] = {
     **dict.fromkeys(["errors", "_wheel"], 0),
     **dict.fromkeys(
         ["task", "options", "fields", "schema", "unknown", "shape", "yamlfile", "runtime", "cache",
-         "progress", "room", "tags", "words"], 1,
+         "progress", "room", "tags", "words", "digest"], 1,
     ),
     **dict.fromkeys(
         ["tokenizer", "backbone", "generation", "model", "plain", "pretrained", "saved_model",

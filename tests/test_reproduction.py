@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from small_runs import results_of
 
 from gptasks.errors import ConfigError, RunError
-from gptasks.reproduction import check_data, compared, configuration
+from gptasks.reproduction import check, compared, configuration
 from gptasks.runs import read_config
 
 
@@ -158,8 +158,22 @@ def test_data_that_have_changed_are_told_of_at_once(
 ) -> None:
     monkeypatch.setattr("logging.Logger.propagate", True, raising=False)
     change_results(other, lambda r: r["data"]["train"].update(sha256="a" * 64))
-    check_data(other, configuration(other, None))
+    check(other, configuration(other, None))
     assert f"train changed since {other} was made: the two will differ" in caplog.text
+    (other / "history.jsonl").unlink()
+    check(other, configuration(other, None))
+    assert f"history.jsonl, train changed since {other} was made" in caplog.text
+
+
+def test_predictions_that_are_gone_end_it_before_anything_is_written(other: Path) -> None:
+    path = other / "predictions" / "validation.jsonl"
+    path.unlink()
+    assert gptasks("reproduce", str(other)) == (2, "", f"gptasks: {path} is missing.\n")
+    path.write_text('{"id": "a"}\n', "utf-8")
+    assert gptasks("reproduce", str(other)).err == (
+        f"gptasks: {path}, line 1, has no 'prediction'.\n"
+    )
+    assert not Path(f"{other}-again").exists()
 
 
 def test_a_plugin_that_is_not_here_is_named(other: Path) -> None:
@@ -220,6 +234,19 @@ def test_weights_that_differ_say_how_far(finished: Path, other: Path) -> None:
     path.write_bytes(b"no weights")
     told = {"adapter": "adapter_model.safetensors; weights by up to inf"}
     assert differing(finished, other) == told | {"model": "config.json"}
+
+
+def test_a_model_that_is_gone_is_compared_by_what_the_results_hold_of_it(
+    finished: Path, other: Path
+) -> None:
+    shutil.rmtree(other / "model")
+    assert compared(other, finished).is_same
+    shutil.rmtree(other / "adapter")
+    change_results(other, lambda r: r["model"].update({"config.json": "a" * 64}))
+    change_results(other, lambda r: r.update(adapter={}))
+    found = {part.name: part.differs for part in compared(other, finished).parts if part.differs}
+    assert found["model"] == "config.json"
+    assert "adapter_config.json" in found["adapter"]
 
 
 def test_curves_that_differ_say_from_where_on(finished: Path, other: Path) -> None:

@@ -19,7 +19,7 @@ from gptasks.data.batching import collate
 from gptasks.errors import RunError
 from gptasks.model import Model
 from gptasks.runtime import Runtime
-from gptasks.saved_model import check_digests, digests, load_model, save_model
+from gptasks.saved_model import check_digests, load_model, model_digests, save_model
 from gptasks.task import Row
 from gptasks.tasks.sequence_classification import SequenceClassification
 
@@ -314,7 +314,7 @@ def test_a_model_whose_labels_stand_in_another_order_is_refused(tmp_path: Path):
 
 def test_a_file_that_is_another_than_was_saved_is_named(tmp_path: Path):
     folder = saved(trained(), tmp_path / "model")
-    stored = digests(folder)
+    stored = model_digests(folder)
     assert stored.keys() == PLAIN
     (folder / "README.md").write_text("my own words")
     check_digests(folder, stored)

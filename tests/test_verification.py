@@ -16,6 +16,7 @@ from small_runs import predictions_of, results_of, write_reviews
 from gptasks import load
 from gptasks.data.splits import load_splits
 from gptasks.errors import RunError
+from gptasks.runs import RunFolder
 from gptasks.verification import Check, Verifier, finished_runs
 from gptasks.verification.checks import CHECKS
 
@@ -42,7 +43,13 @@ def data(run: Path, finished: Path, tmp_path: Path) -> Path:
     text = config.read_text("utf-8")
     assert str(finished.parent / "reviews.csv") in text
     config.write_text(text.replace(str(finished.parent), str(tmp_path)), "utf-8")
+    seal(run)
     return path
+
+
+def seal(run: Path) -> None:
+    """Let results.json hold the SHA-256 of the run's files as they are."""
+    results(lambda values: values.update(files=RunFolder(run).digests()))(run)
 
 
 def found(verifier: Verifier, run: Path) -> dict[str, Check]:
@@ -80,7 +87,7 @@ def file(name: str, change: Callable[[bytes], bytes | None]) -> Callable[[Path],
 
     def do(run: Path) -> None:
         path = run / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         held = change(path.read_bytes() if path.exists() else b"")
         path.unlink() if held is None else path.write_bytes(held)
 
@@ -106,6 +113,7 @@ def test_a_run_is_what_it_says(finished: Path) -> None:
         done.out
         == f"""{finished}
   ok           configuration      task sequence_classification, backbone tiny, strategy lora, seed 0
+  ok           files              4 files, as the run wrote them
   ok           validation scores  7 scores of 8 rows, bit for bit
   ok           test scores        7 scores of 31 rows, bit for bit
   ok           tally              this task counts nothing
@@ -116,7 +124,7 @@ def test_a_run_is_what_it_says(finished: Path) -> None:
   ok           model              4 files, as the run wrote them
   ok           adapter            5 files, as the run wrote them
   ok           labels             bad, good: those of the data and model/
-1 run: 11 ok
+1 run: 12 ok
 """
     )
 
@@ -170,6 +178,22 @@ CHANGES: dict[str, tuple[Callable[[Path], None], dict[str, str]]] = {
     "a byte of the weights": (
         file("model/model.safetensors", lambda held: held[:-1] + bytes([held[-1] ^ 1])),
         {"model": "model.safetensors has changed"},
+    ),
+    "a setting": (
+        file("config.yaml", lambda held: held.replace(b"max_length: 512", b"max_length: 99")),
+        {"files": "config.yaml has changed"},
+    ),
+    "the curves": (
+        file("history.jsonl", lambda held: held.replace(b'"step": 0', b'"step": 1')),
+        {"files": "history.jsonl has changed"},
+    ),
+    "the hashes of the files": (
+        results(lambda r: r.update(files={})),
+        {"files": "config.yaml is not of the run; *"},
+    ),
+    "a file below the model": (
+        file("model/more/code.py", lambda _: b"1"),
+        {"model": "more/code.py is not of the run"},
     ),
     "files of the model": (
         lambda run: [file("model/tokenizer_config.json", lambda _: None)(run),
@@ -243,18 +267,19 @@ CHANGES: dict[str, tuple[Callable[[Path], None], dict[str, str]]] = {
     ),
     "a score that is none": (
         line(2, scores={"bad": "much"}),
-        dict.fromkeys(("validation scores", "test scores", "tally", "predicted rows"),
+        dict.fromkeys(("test scores", "tally", "predicted rows"),
                       "*test.jsonl, line 2, is damaged: scores.bad is 'much', where *"),
     ),
     "details that are none": (
         line(2, details=5),
-        dict.fromkeys(("validation scores", "test scores", "tally", "predicted rows"),
+        dict.fromkeys(("test scores", "tally", "predicted rows"),
                       "*test.jsonl, line 2, is damaged: details is 5, where an object should be."),
     ),
     "the predictions": (
         file("predictions/test.jsonl", lambda _: None),
-        dict.fromkeys(("validation scores", "test scores", "tally", "predicted rows"),
-                      "*/predictions/test.jsonl is missing."),
+        dict.fromkeys(("test scores", "tally", "predicted rows"),
+                      "*/predictions/test.jsonl is missing.")
+        | {"files": "predictions/test.jsonl is missing"},
     ),
 }  # fmt: skip
 
@@ -262,7 +287,11 @@ CHANGES: dict[str, tuple[Callable[[Path], None], dict[str, str]]] = {
 @pytest.mark.parametrize("what", CHANGES)
 def test_what_was_changed_is_seen_and_only_that(what: str, run: Path, verifier: Verifier) -> None:
     change, told = CHANGES[what]
+    path = run / "predictions" / "test.jsonl"
+    predictions = path.read_bytes()
     change(run)
+    if path.is_file() and path.read_bytes() != predictions:
+        told = told | {"files": "predictions/test.jsonl has changed"}
     checks = found(verifier, run)
     unsure = {"truncation": "not checked"} if "model" in told else {}
     assert states(checks) == SOUND | dict.fromkeys(told, "FAILED") | unsure
@@ -287,7 +316,7 @@ def test_a_run_that_is_not_as_it_says_ends_with_1(run: Path) -> None:
     done = gptasks("verify", str(run))
     assert done.code == 1
     assert "  FAILED       test scores        accuracy value is 1.0 in results.json" in done.out
-    assert done.out.endswith("1 run: 10 ok, 1 FAILED\n")
+    assert done.out.endswith("1 run: 10 ok, 2 FAILED\n")
     assert done.err == "gptasks: of 1 run 1 is not what it says\n"
 
 
@@ -361,6 +390,7 @@ def test_columns_kept_for_slices_are_those_of_the_rows(run: Path, data: Path) ->
         path = run / "predictions" / f"{name}.jsonl"
         kept = [one | {"slices": rows[one["id"]]} for one in predictions_of(run, name)]
         path.write_text("".join(json.dumps(one) + "\n" for one in kept), "utf-8")
+    seal(run)
     assert states(found(Verifier(), run)) == SOUND
     line(2, slices={"shop": "9"})(run)
     text = found(Verifier(), run)["predicted rows"].text
@@ -420,7 +450,7 @@ def test_data_that_were_moved_are_not_checked_which_strict_takes_for_a_fault(
     assert "current folder" not in done.out  # the path was absolute
     assert "  not checked  baselines          needs the data\n" in done.out
     assert "  ok           labels             bad, good: those of model/\n" in done.out
-    assert done.out.endswith("1 run: 7 ok, 4 not checked\n")
+    assert done.out.endswith("1 run: 8 ok, 4 not checked\n")
     done = gptasks("verify", str(run), "--strict")
     assert (done.code, done.err) == (1, "gptasks: of 1 run 1 could not be checked in full\n")
 
@@ -428,6 +458,7 @@ def test_data_that_were_moved_are_not_checked_which_strict_takes_for_a_fault(
 def test_a_relative_path_says_where_it_starts(run: Path, data: Path) -> None:
     config = run / "config.yaml"
     config.write_text(config.read_text("utf-8").replace(f"{data.parent}/", ""), "utf-8")
+    seal(run)
     text = found(Verifier(), run)["data"].text
     assert text.endswith(
         "Relative paths start from the current folder: go where the run was started."
@@ -455,10 +486,11 @@ def test_a_run_of_a_plugin_that_is_not_here_is_not_checked(run: Path, verifier: 
     config = run / "config.yaml"
     text = config.read_text("utf-8").replace("kind: sequence_classification", "kind: acme_desk")
     config.write_text(text, "utf-8")
+    seal(run)
     results(lambda values: values.update(plugins={"acme-desk": "1.0"}))(run)
     checks = found(verifier, run)
     assert states(checks) == SOUND | dict.fromkeys(
-        set(CHECKS) - {"model", "adapter"}, "not checked"
+        set(CHECKS) - {"files", "model", "adapter"}, "not checked"
     )
     said = "* was made with the plugin acme-desk 1.0, which is not installed; pip install *"
     assert fits(checks["configuration"].text, said)

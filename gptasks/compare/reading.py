@@ -134,5 +134,9 @@ def records_in(path: Path) -> Iterator[dict[str, Any]]:
                 yield record
     except FileNotFoundError as error:
         raise RunError(f"{path} is missing.") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path}, line {number}, can't be read: {error!r}.") from error
+    except OSError as error:
+        raise RunError(f"{path} can't be read: {error.strerror}.") from error
+    except KeyError as error:
+        raise RunError(f"{path}, line {number}, has no {error}.") from error
+    except (ValueError, TypeError) as error:
+        raise RunError(f"{path}, line {number}, can't be read: {error}.") from error

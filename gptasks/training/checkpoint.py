@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gptasks.digest import sha256
 from gptasks.runs import writing
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Checkpoints:
         record = {
             "format": FORMAT,
             "data": self.data,
-            "sha256": _sha256(folder / TENSORS),
+            "sha256": sha256(folder / TENSORS),
             "state": checkpoint.state,
         }
         text = json.dumps({**record, "seal": _seal(record)}, indent=1, ensure_ascii=False)
@@ -121,7 +122,7 @@ def _read(place: Path) -> tuple[Checkpoint, str]:
         raise ValueError(f"it is of format {held['format']}, this gptasks reads {FORMAT}")
     if held.pop("seal") != _seal(held):
         raise ValueError("its state does not match its SHA-256")
-    if _sha256(place / TENSORS) != held["sha256"]:
+    if sha256(place / TENSORS) != held["sha256"]:
         raise ValueError("its tensors do not match their SHA-256")
     return Checkpoint(load_file(place / TENSORS), held["state"]), held["data"]
 
@@ -129,11 +130,6 @@ def _read(place: Path) -> tuple[Checkpoint, str]:
 def _seal(record: dict[str, Any]) -> str:
     """The SHA-256 of what state.json says."""
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flush(file: Path) -> None:

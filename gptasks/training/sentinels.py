@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gptasks.errors import TrainingError
 from gptasks.options import TrainerOptions
+from gptasks.task import Prediction
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,6 +38,15 @@ def check_gradient(norm: float, step: int, options: TrainerOptions) -> None:
     """Raise TrainingError where a step would make weights that are no numbers."""
     if not math.isfinite(norm):
         raise TrainingError(f"the gradient's norm is {norm} at step {step}; {_remedy(options)}")
+
+
+def check_answers(predictions: Sequence[Prediction], options: TrainerOptions) -> None:
+    """Raise TrainingError where no score of any answer is a number: the weights are none then."""
+    scores = [score for prediction in predictions for score in prediction.scores.values()]
+    if scores and all(map(math.isnan, scores)):
+        raise TrainingError(
+            f"the model has diverged: no score of its answers is a number; {_remedy(options)}"
+        )
 
 
 def check_best(best: float | None, select: str) -> None:

@@ -38,6 +38,7 @@ from gptasks.training.continuation import Curves, Memory, check_same_data
 from gptasks.training.processes import Processes
 from gptasks.training.results import collect, info, tell
 from gptasks.training.rooms import AFTER, BEFORE, Rooms
+from gptasks.training.sentinels import check_answers
 from gptasks.training.stopping import Stopping
 
 if TYPE_CHECKING:
@@ -219,6 +220,7 @@ class _Session:
             drawn, room = set(sample), self.rooms.predicting(step)
             kept = [window for window in windows if window["row"] in drawn]
             predictions = self._predict(model, kept, "validation", room)
+            check_answers(predictions, options)
             found = [references[i] for i in sample]
             scores = quick_scores(task, predictions, found, self.config.metrics)
             if task.select == LOSS:
@@ -339,7 +341,7 @@ class _Session:
         import torch
 
         from gptasks.runtime import processor
-        from gptasks.saved_model import digests
+        from gptasks.saved_model import model_digests
 
         assert self.tracker is not None
         scores = {}
@@ -369,7 +371,11 @@ class _Session:
             self.encodings,
             self.splits,
             predictions,
-            {folder.name: digests(folder) for folder in (self.folder.model, self.folder.adapter)},
+            {
+                "model": model_digests(self.folder.model),
+                "adapter": model_digests(self.folder.adapter),
+                "files": self.folder.digests(),
+            },
         )
         write_cards(self.folder, self.config, results)
         tell(self.tracker, self.task, scores, baselines, predictions["test"], test)

@@ -26,14 +26,14 @@ def run(argv: Sequence[str]) -> None:
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     options = parser.parse(argv)
 
-    from gptasks.reproduction import check_data, compared, configuration
+    from gptasks.reproduction import check, compared, configuration
     from gptasks.training.processes import launched
     from gptasks.training.session import train
 
     path = Path(options.finished).expanduser()
     folder = None if options.run is None else Path(options.run).expanduser()
     config = configuration(path, folder)
-    check_data(path, config)
+    check(path, config)
     again = train(config)
     if launched()[1] != 0:  # of several processes one speaks
         return

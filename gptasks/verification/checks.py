@@ -18,7 +18,15 @@ from gptasks.progress import counted
 from gptasks.runs import CONFIG, RESULTS
 from gptasks.task import Prediction, Task
 from gptasks.tracking.tracker import plain
-from gptasks.verification.subject import ADAPTER, MODEL, SCORED, Mismatch, NotChecked, Subject
+from gptasks.verification.subject import (
+    ADAPTER,
+    FILES,
+    MODEL,
+    SCORED,
+    Mismatch,
+    NotChecked,
+    Subject,
+)
 
 ROUNDING = 1e-9
 """Up to which relative difference a score is the same number: processors and versions of numpy
@@ -57,7 +65,7 @@ def _configuration(run: Subject) -> str:
 
 
 def _scores(run: Subject, split: str) -> str:
-    references = [record["reference"] for record in run.stored[split]]
+    references = [record["reference"] for record in run.stored(split)]
     rows = run.results["data"][split]["n"]
     if len(references) != rows:
         raise Mismatch(
@@ -109,7 +117,7 @@ def _predicted_rows(run: Subject) -> str:
     splits = run.data.splits
     run.check_rows(SCORED)
     for name in SCORED:
-        rows, stored = splits[name].rows, run.stored[name]
+        rows, stored = splits[name].rows, run.stored(name)
         if len(rows) != len(stored):
             raise Mismatch(
                 f"{name}.jsonl holds {counted(len(stored), 'prediction')}, where the data has "
@@ -206,6 +214,7 @@ def _labels(run: Subject) -> str:
 
 CHECKS: Mapping[str, Callable[[Subject], str]] = {
     "configuration": _configuration,
+    "files": partial(_files, name=FILES),
     "validation scores": partial(_scores, split="validation"),
     "test scores": partial(_scores, split="test"),
     "tally": _tally,

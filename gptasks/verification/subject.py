@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 SCORED = ("validation", "test")
 """The splits whose predictions are kept."""
 
-MODEL, ADAPTER = "model", "adapter"
-"""The folders of a run whose files have their SHA-256 in results.json."""
+MODEL, ADAPTER, FILES = "model", "adapter", "files"
+"""The keys of results.json with the SHA-256 of files: those of two folders, and the run's own."""
 
 ELSEWHERE = "Relative paths start from the current folder: go where the run was started."
 """What to do where files of a run that names them by relative paths are not found."""
@@ -97,14 +97,19 @@ class Subject:
     ) -> None:
         self.path, self.results, self.is_strict = path, results, is_strict
         self._data_of = data_of
+        self._stored: dict[str, list[dict[str, Any]]] = {}
         self.folder = RunFolder(path)
 
     @cached_property
     def files(self) -> Mapping[str, Mapping[str, str]]:
-        """The SHA-256 that the files of the saved model and adapter have now, by folder."""
-        from gptasks.saved_model import digests
+        """The SHA-256 that files have now, by the key of results.json that has them."""
+        from gptasks.saved_model import model_digests
 
-        return {MODEL: digests(self.folder.model), ADAPTER: digests(self.folder.adapter)}
+        return {
+            MODEL: model_digests(self.folder.model),
+            ADAPTER: model_digests(self.folder.adapter),
+            FILES: self.folder.digests(),
+        }
 
     @cached_property
     def composed(self) -> RunConfig | NotChecked:
@@ -135,18 +140,17 @@ class Subject:
         """The run's data, as it is now."""
         return self._data_of(self.config)
 
-    @cached_property
-    def stored(self) -> Mapping[str, list[dict[str, Any]]]:
-        """The lines of its predictions, by split. Raises RunError where they can't be read."""
-        found = {}
-        for split in SCORED:
+    def stored(self, split: str) -> list[dict[str, Any]]:
+        """The lines of a split's predictions. Raises RunError where they can't be read."""
+        if split not in self._stored:
             path = self.folder.predictions / f"{split}.jsonl"
-            found[split] = list(records_in(path))
-            for number, record in enumerate(found[split], 1):
+            found = list(records_in(path))
+            for number, record in enumerate(found, 1):
                 shape = {key: _LINE[key] for key in _LINE if key in record}
                 if fault := misfit(record, shape):
                     raise RunError(f"{path}, line {number}, is damaged: {fault}.")
-        return found
+            self._stored[split] = found
+        return self._stored[split]
 
     def predictions(self, split: str) -> list[Prediction]:
         """The predictions in these lines, a score of null being not a number."""
@@ -156,7 +160,7 @@ class Subject:
                 {k: math.nan if v is None else v for k, v in record["scores"].items()},
                 record.get("details", {}),
             )
-            for record in self.stored[split]
+            for record in self.stored(split)
         ]
 
     def check_rows(self, names: Iterable[str]) -> None:

@@ -255,9 +255,9 @@ def test_forced_tests_of_other_labels_tell_what_can_not_be_scored(tmp_path):
     [
         (lambda path: path.unlink(), "{run}/predictions/test.jsonl is missing."),
         (lambda path: path.write_text("{}\n"),
-         "{run}/predictions/test.jsonl, line 1, can't be read: KeyError('id')."),
+         "{run}/predictions/test.jsonl, line 1, has no 'id'."),
         (lambda path: path.write_text(path.read_text() + "x"),
-         "{run}/predictions/test.jsonl, line 41, can't be read: JSONDecodeError("),
+         "{run}/predictions/test.jsonl, line 41, can't be read: "),
         (lambda path: path.write_text(path.read_text().replace('"good", "ref', '"bad", "ref', 1)),
          "{run}: its predictions give accuracy 0.4750, its results.json says 0.5000."),
         (lambda path: path.write_text(path.read_text().partition("\n")[2]),

@@ -82,7 +82,7 @@ def test_rows_of_files_of_other_names_are_matched_by_their_places(two: Path) -> 
         (lambda n, record: {**record, "reference": "good"},
          "its predictions are not of the rows that other runs on this data have."),
         (lambda n, record: {k: v for k, v in record.items() if k != "scores"},
-         "{run}/predictions/test.jsonl, line 1, can't be read: KeyError('scores')."),
+         "{run}/predictions/test.jsonl, line 1, has no 'scores'."),
     ],
 )  # fmt: skip
 def test_predictions_that_can_t_be_shown_are_told(two: Path, change: Any, reason: str) -> None:

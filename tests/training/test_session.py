@@ -13,7 +13,7 @@ from small_runs import (
 )
 
 from gptasks import cli
-from gptasks.errors import GptasksError
+from gptasks.errors import GptasksError, TrainingError
 from gptasks.runtime import processor
 
 METRICS = ["accuracy", "f1_macro", "f1_weighted", "matthews", "auroc", "log_loss", "ece"]
@@ -75,6 +75,7 @@ def test_results_hold_what_the_reference_promises(finished):
         "labels",
         "model",
         "adapter",
+        "files",
         "data",
         "versions",
         "plugins",
@@ -163,6 +164,12 @@ def test_one_row_for_validation_and_two_for_training_will_do(tmp_path):
             "trainer.batch_tokens=1",
         )
         assert results_of(folder)["data"]["train"]["n"] == 2
+
+
+def test_a_model_that_diverged_ends_the_run_as_one_that_failed(data):
+    with pytest.raises(TrainingError, match=r"model has diverged: .*; lower trainer.lear") as fault:
+        run(data, "trainer.learning_rate=1e30", "trainer.clip=0", "trainer.epochs=2")
+    assert fault.value.exit_code == 1
 
 
 # -- what may and may not matter ----------------------------------------------------------
