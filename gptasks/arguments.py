@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-from gptasks.errors import ConfigError, DataError, GptasksError, suggest
+from gptasks.errors import ConfigError, DataError, GptasksError, listing, suggest
 
 if TYPE_CHECKING:
     from gptasks.api import Run
@@ -24,8 +24,22 @@ if TYPE_CHECKING:
     from gptasks.registry import Registry
     from gptasks.task import DataOptions, Row, Task
 
-COLUMNS = ("text", "text_pair", "label")
-"""Options of a task that name a column, which the verbs take as flags of the same name."""
+COLUMNS = {
+    "text": "the text",
+    "text_pair": "the second text",
+    "label": "the label",
+    "tokens": "the words",
+    "tags": "their tags",
+    "spans": "what is marked in the text",
+    "source": "the text to write from",
+    "target": "the text to write",
+}
+"""Options of tasks that name a column, which the verbs take as flags of the same name; and what it
+holds."""
+
+
+_OTHERS = (".csv", ".tsv", ".json", ".parquet", ".xlsx")
+"""Endings of files that hold something else than an object a line."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -65,9 +79,8 @@ class Parser(argparse.ArgumentParser):
 def add_reading(parser: Parser, flag: str) -> None:
     """The flags that say how a file is read and which of its columns are meant."""
     group = parser.add_argument_group(f"reading {flag}")
-    group.add_argument("--text", metavar="COLUMN", help="column with the text")
-    group.add_argument("--text-pair", metavar="COLUMN", help="column with the second text")
-    group.add_argument("--label", metavar="COLUMN", help="column with the label")
+    for key, held in COLUMNS.items():
+        group.add_argument(_flag(key), metavar="COLUMN", help=f"column with {held}")
     group.add_argument(
         "--format", metavar="FORMAT", help="csv, tsv, json, jsonl, parquet, txt, conll or documents"
     )
@@ -96,7 +109,11 @@ def opened_run(options: argparse.Namespace) -> Run:
     given = {key: getattr(options, key) for key in COLUMNS if getattr(options, key) is not None}
     for key in given:
         if not hasattr(run.task, key):
-            raise ConfigError(f"a task of kind '{type(run.task).name}' has no task.{key}=…")
+            there = listing(_flag(one) for one in COLUMNS if hasattr(run.task, one))
+            raise ConfigError(
+                f"a task of kind '{type(run.task).name}' has no {_flag(key)}; its columns are "
+                f"named by {there or 'none of the flags'}."
+            )
     run.task = dataclasses.replace(run.task, **given)
     return run
 
@@ -169,6 +186,10 @@ def output(path: str | None, *, force: bool) -> Iterator[TextIO]:
     target = Path(os.path.realpath(os.path.expanduser(path)))
     if target.is_dir():
         raise ConfigError(f"--output {path} is a folder; give a file.")
+    if target.suffix.lower() in _OTHERS:
+        raise ConfigError(
+            f"--output {path}: a JSON object a line is written; name it {target.stem}.jsonl."
+        )
     if target.is_file() and not force:
         raise ConfigError(f"{path} exists; choose another --output, or add --force to replace it.")
     is_device = target.exists() and not target.is_file()  # /dev/null must stay what it is
@@ -242,13 +263,17 @@ def _bytes(stream: Any) -> Any:
     return io.BytesIO(stream.read().encode()) if buffer is None else buffer
 
 
+def _flag(key: str) -> str:
+    return "--" + key.replace("_", "-")
+
+
 def _named_by_flags(text: str) -> str:
     # A model that is trained can't learn more labels, so that advice goes.
     text = re.sub(r",? or name all labels by task\.labels=\[…\]", "", text)
     text = text.replace("task.data.quoting=false", "--no-quoting")
     text = re.sub(
-        r"\btask\.(?:data\.)?(text|text_pair|label|format|columns|delimiter|encoding)\b",
-        lambda found: "--" + found[1].replace("_", "-"),
+        rf"\btask\.(?:data\.)?({'|'.join(COLUMNS)}|format|columns|delimiter|encoding)\b",
+        lambda found: _flag(found[1]),
         text,
     )
     text = re.sub(r"--columns=\[([^]]*)\]", r"--columns=\1", text)

@@ -20,7 +20,7 @@ def task_faults(
     values: Mapping[str, Any], kind: type[Task], extra: Mapping[str, type[Metric]] | None = None
 ) -> list[Fault]:
     """The faults among a task's options, one line each: metrics that are unknown or can't score
-    what the kind answers, a label named twice.
+    what the kind answers, a name given twice, labels of a kind that has none.
 
     values: options by name, of the right types; what is missing is no fault. extra: the metrics of
     plugins, by name.
@@ -45,10 +45,15 @@ def task_faults(
         elif name not in there:
             near = suggest(name, there) or f"; there are {listing(there, limit=40)}"
             faults.append(Fault(f"task.{key}: no metric '{name}'{near}", key))
-    for label, count in Counter(values.get("labels", [])).items():
-        if count > 1:
-            fault = f"task.labels names '{label}' {count} times; name each label once"
-            faults.append(Fault(fault, "labels"))
+    for key in ("metrics", "labels"):
+        for name, count in Counter(values.get(key, [])).items():
+            if count > 1:
+                one = key.removesuffix("s")
+                fault = f"task.{key} names '{name}' {count} times; name each {one} once"
+                faults.append(Fault(fault, key))
+    if values.get("labels") and kind.answer == "text":
+        fault = "task.labels: this kind of task writes texts, which have no labels; leave it out"
+        faults.append(Fault(fault, "labels"))
     return faults
 
 

@@ -126,6 +126,8 @@ OVERRIDES: dict[str, tuple[str, str]] = {
                          "'log_loss'?"),
     "no selecting metric": ("task.select=", "task.select: no metric ''; there are loss, *"),
     "label twice": ("task.labels=[a,b,a]", "task.labels names 'a' 2 times; name each label once"),
+    "metric twice": ("task.metrics=[accuracy,accuracy]", "task.metrics names 'accuracy' 2 times; "
+                     "name each metric once"),
     # places
     "task file": ("task=./zzz.yml", "task=./zzz.yml: there is no such file or folder"),
     "torn task file": ("task=torn.yaml", "torn.yaml is no valid YAML: line 2: *"),

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gptasks.errors import ConfigError, DataError
+from gptasks.progress import counted
 from gptasks.task import Row, Task
 
 if TYPE_CHECKING:
     from gptasks.tokenizer import Tokenizer
+
+SHOWN = 3
+"""Rows that can't be encoded which an error names."""
 
 IGNORED = -100
 """Target of a position that has none; torch's losses leave it out."""
@@ -69,14 +73,17 @@ class Encoding:
 
 
 def encode_rows(task: Task, rows: Sequence[Row], tokenizer: Tokenizer) -> Encoding:
-    """Encode every row. Raises DataError for a row that gives no token, naming it."""
+    """Encode every row. Raises DataError for rows that can't be, or give no token, naming them."""
     windows: list[Window] = []
+    faults: list[DataError] = []
     cut = tokens = lost = targets = targets_lost = 0
     for index, row in enumerate(rows):
         row_lost = 0
-        parts = list(task.encode(row, tokenizer))
-        if not parts or not all(part["input_ids"] for part in parts):
-            raise DataError(f"{row.id}: the text has no token in this backbone's tokenizer.")
+        try:
+            parts = _encoded(task, row, tokenizer)
+        except DataError as error:
+            faults.append(error)
+            continue
         for part in parts:
             window = {**part, "row": index}
             row_lost += window.pop("lost", 0)
@@ -87,7 +94,17 @@ def encode_rows(task: Task, rows: Sequence[Row], tokenizer: Tokenizer) -> Encodi
             windows.append(window)
         cut += row_lost > 0
         lost += row_lost
+    if faults:
+        more = f"… and {counted(len(faults) - SHOWN, 'such row')} more"
+        raise DataError(*map(str, faults[:SHOWN]), *[more] * (len(faults) > SHOWN))
     return Encoding(windows, Ledger(len(rows), cut, tokens, lost, targets, targets_lost))
+
+
+def _encoded(task: Task, row: Row, tokenizer: Tokenizer) -> list[dict[str, Any]]:
+    parts = list(task.encode(row, tokenizer))
+    if not parts or not all(part["input_ids"] for part in parts):
+        raise DataError(f"{row.id}: the text has no token in this backbone's tokenizer.")
+    return parts
 
 
 def check_length(task: Task, context: int, backbone: str) -> None:

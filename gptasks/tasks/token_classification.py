@@ -87,8 +87,7 @@ class TokenClassification(Task):
                 f"task.overlap={self.overlap} must be less than task.max_length={self.max_length}, "
                 "or windows would not move on."
             )
-        if self.labels and OUTSIDE not in self.labels:
-            self.labels = _tag_set(self.labels)
+        self.labels = _checked(self.labels)
 
     @property
     def two_way(self) -> bool:
@@ -364,6 +363,26 @@ class TokenClassification(Task):
     def _room(self, tokenizer: Tokenizer) -> int:
         """Tokens of a text that a window holds."""
         return self.max_length - sum(map(len, tokenizer.frame))
+
+
+def _checked(labels: Sequence[str]) -> list[str]:
+    """All tags in order, of tags or of names of entities. Raises ConfigError for a mixture."""
+    is_tag = [label == OUTSIDE or label[:2] in ("B-", "I-") for label in labels]
+    if not any(is_tag):
+        return _tag_set(labels) if labels else []
+    if not all(is_tag):
+        raise ConfigError(
+            f"task.labels names '{labels[is_tag.index(False)]}', which is neither {OUTSIDE} nor "
+            "begins with B- or I-, among tags; name the entities alone, as [PER,LOC], or all tags."
+        )
+    names = dict.fromkeys(label[2:] for label in labels if label != OUTSIDE)
+    lacking = [tag for tag in _tag_set(list(names)) if tag not in labels]
+    if lacking:
+        raise ConfigError(
+            f"task.labels names tags and lacks {listing(lacking)}; add what is missing, or name "
+            f"the entities alone, as [{','.join(names)}]."
+        )
+    return list(labels)
 
 
 def _tag_set(names: Sequence[str]) -> list[str]:

@@ -83,6 +83,18 @@ def test_a_text_without_a_token_is_named():
         encode_rows(task(), rows("ab", "\u200b"), tokenizer)
 
 
+def test_rows_that_can_not_be_read_are_named_together():
+    tokenizer = backbone().tokenizer
+    from tokenizers import normalizers
+
+    tokenizer.hf.backend_tokenizer.normalizer = normalizers.Replace("\u200b", "")
+    with pytest.raises(DataError) as fault:
+        encode_rows(task(), rows("\u200b", "ab", *["\u200b"] * 4), tokenizer)
+    *three, last = fault.value.faults
+    assert [one.partition(": ")[0] for one in three] == ["a.csv:2", "a.csv:4", "a.csv:5"]
+    assert last == "… and 2 such rows more"
+
+
 @dataclass
 class Windowed(SequenceClassification):
     """Two windows a row, of which the second lost a token; what it yields is used again."""

@@ -155,6 +155,11 @@ def test_options_of_writing_are_saved_with_the_model(data: Path, tmp_path: Path)
     assert (saved.num_beams, saved.stop_strings, saved.do_sample) == (2, ["day"], False)
 
 
+def test_texts_have_no_labels(data: Path):
+    with pytest.raises(ConfigError, match=r"task\.labels: this kind of task writes texts, which h"):
+        run(data, "task.labels=[a]")
+
+
 def test_the_head_alone_can_not_learn_to_write(data: Path, tmp_path: Path):
     with pytest.raises(ConfigError, match=r"strategy=head fits a head on frozen features"):
         run(data, "strategy=head", f"run={tmp_path / 'run'}")

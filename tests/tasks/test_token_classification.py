@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pytest
@@ -151,6 +152,21 @@ def test_labels_are_outside_then_both_tags_of_each_entity():
     kind.learn_labels([row(("a", "b"), ("I-DAY", "O")), row(("a",), ("B-CITY",))])
     assert kind.labels == TAGS
     assert task(labels=["CITY", "DAY"]).labels == TAGS
+
+
+@pytest.mark.parametrize(
+    ("labels", "fault"),
+    [
+        (["O", "PER", "LOC"], "task.labels names 'PER', which is neither O nor begins with B- or"),
+        (["O", "B-PER", "I-PER", "FOO"], "task.labels names 'FOO', which is neither"),
+        (["B-PER", "I-PER"], "task.labels names tags and lacks O; add what is missing, or name "
+         "the entities alone, as [PER]."),
+        (["O", "B-PER", "I-LOC"], "lacks I-PER, B-LOC; add"),
+    ],
+)  # fmt: skip
+def test_labels_are_all_tags_or_entities_alone(labels: list[str], fault: str):
+    with pytest.raises(ConfigError, match=re.escape(fault)):
+        task(labels=labels)
 
 
 def test_unknown_tags_and_a_train_split_without_entities_are_refused():

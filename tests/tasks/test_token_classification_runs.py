@@ -89,7 +89,10 @@ def trained(
 def test_a_flag_for_a_column_that_this_kind_has_not_is_told(trained: Callable[..., Path]):
     done = gptasks("predict", str(trained(strategy="head")), "a", "--text-pair", "other")
     assert (done.code, done.out) == (2, "")
-    fault = "a task of kind 'token_classification' has no --text-pair=…"
+    fault = (
+        "a task of kind 'token_classification' has no --text-pair; its columns are named by "
+        "--text, --tokens, --tags, --spans."
+    )
     assert done.err == f"gptasks: {fault}\n"
 
 
