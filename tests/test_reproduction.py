@@ -171,7 +171,7 @@ def test_predictions_that_are_gone_end_it_before_anything_is_written(other: Path
     assert gptasks("reproduce", str(other)) == (2, "", f"gptasks: {path} is missing.\n")
     path.write_text('{"id": "a"}\n', "utf-8")
     assert gptasks("reproduce", str(other)).err == (
-        f"gptasks: {path}, line 1, has no 'prediction'.\n"
+        f"gptasks: {path}, line 1, is damaged: prediction is missing.\n"
     )
     assert not Path(f"{other}-again").exists()
 

@@ -143,7 +143,7 @@ def _as_csv(comparison: Comparison) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     numbers = ["value", "low", "high", "seed_sd"]
-    facts = ["seeds", "rows", "is_best", "flags", "runs"]
+    facts = ["seeds", "rows", "is_best", "flags", "untested", "runs"]
     writer.writerow(["task", "metric", *keys, "baseline", *numbers, *facts])
     for cell in comparison.cells:
         column, system = comparison.columns[cell.column], comparison.systems[cell.system]
@@ -159,6 +159,7 @@ def _as_csv(comparison: Comparison) -> str:
                 cell.rows,
                 int(cell.is_best),
                 "; ".join(cell.flags),
+                cell.untested,
                 "; ".join(run.path for run in runs),
             ]
         )
@@ -250,10 +251,16 @@ def _test_lines(comparison: Comparison, style: _Style) -> list[list[str]]:
     shown += [
         ("p Holm", lambda test: _p(test.p_holm)),
         ("effect", lambda test: "–" if test.effect is None else f"{test.effect:.3f}"),
-        ("rows needed", lambda test: f"{test.rows_needed:,}" if test.rows_needed else "–"),
+        ("rows needed", _needed),
     ]
     lines = [[name for name, _ in shown]]
     return lines + [[style.escaped(said(test)) for _, said in shown] for test in tests]
+
+
+def _needed(test: Test) -> str:
+    if test.needs_seeds:
+        return "more seeds"
+    return f"{test.rows_needed:,}" if test.rows_needed else "–"
 
 
 def _called(comparison: Comparison, number: int) -> str:

@@ -62,6 +62,9 @@ class Gated:
     rows_needed: int | None
     """Rows with which a difference of this size would be found in 80% of all cases."""
 
+    needs_seeds: bool
+    """Whether the spread of seeds is why it is not significant: more rows would not tell."""
+
     old_seeds: int
     new_seeds: int
 
@@ -252,6 +255,7 @@ def _gated(
         p=test.p_holm,
         rows=test.rows,
         rows_needed=rows_needed(test.effect, alpha),
+        needs_seeds=test.p_seeds is not None and test.p_seeds == test.p and test.p_holm >= alpha,
         old_seeds=len(old.runs),
         new_seeds=len(new.runs),
         verdict=verdict,
@@ -269,14 +273,26 @@ def as_text(found: Gate) -> str:
         p = "p" if len(found.gated) == 1 else "p Holm"
         head = ["task", "metric", OLD, NEW, "new - old", p, "rows", "rows needed", "verdict"]
         parts.append(table([head, *map(_cells, found.gated)]))
-    few = [
-        f"{one.task} {one.metric}: a drop of {abs(one.difference):.4f} would be found in 80% of "
-        f"all cases with {counted(one.rows_needed, 'row')}; there are {one.rows:,}."
-        for one in found.gated
-        if one.verdict == "not significant" and one.rows_needed and one.rows_needed > one.rows
-    ]
-    lines = "\n".join([*few, *found.notes])
+    few = [_few(one) for one in found.gated if one.verdict == "not significant"]
+    lines = "\n".join([*filter(None, few), *found.notes])
     return "\n\n".join([*parts, *([lines] if lines else [])])
+
+
+def _few(one: Gated) -> str:
+    """What there is too little of, to tell whether a drop that was seen is there."""
+    drop = f"{one.task} {one.metric}: a drop of {abs(one.difference):.4f}"
+    if one.needs_seeds:
+        return f"{drop} is within the spread of the seeds; more of them would tell."
+    if one.rows_needed and one.rows_needed > one.rows:
+        needed = counted(one.rows_needed, "row")
+        return f"{drop} would be found in 80% of all cases with {needed}; there are {one.rows:,}."
+    return ""
+
+
+def _needed(one: Gated) -> str:
+    if one.needs_seeds:
+        return "more seeds"
+    return f"{one.rows_needed:,}" if one.rows_needed else "–"
 
 
 def _cells(one: Gated) -> list[str]:
@@ -291,6 +307,6 @@ def _cells(one: Gated) -> list[str]:
         f"{one.difference:.4f} [{one.low:.4f}, {one.high:.4f}]",
         "<0.0001" if one.p < 0.00005 else f"{one.p:.4f}",
         f"{one.rows:,}",
-        f"{one.rows_needed:,}" if one.rows_needed else "–",
+        _needed(one),
         one.verdict,
     ]

@@ -177,6 +177,9 @@ class Test:
     is_significant: bool = False
     """Whether `p_holm` is below 0.05."""
 
+    needs_seeds: bool = False
+    """Whether it is not, and `p_seeds` is why: more seeds would tell, and more rows would not."""
+
 
 @dataclass
 class Comparison:

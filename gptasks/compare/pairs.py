@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gptasks.compare.model import Cell, Column, Comparison, RunRecord, Test
-from gptasks.compare.reading import Stored, read_predictions
+from gptasks.compare.reading import Stored, read_inputs, read_predictions
 from gptasks.compare.significance import (
     ALPHA,
     bootstrap,
@@ -28,6 +29,7 @@ from gptasks.compare.systems import better
 from gptasks.errors import GptasksError, RunError
 from gptasks.metrics import measure
 from gptasks.metrics.bootstrap import Measure, interval
+from gptasks.progress import counted
 
 if TYPE_CHECKING:
     from gptasks.metrics.base import Metric
@@ -77,6 +79,8 @@ def add_tests(
     corrected = holm([test.p for test in comparison.tests])
     for test, p in zip(comparison.tests, corrected, strict=True):
         test.p_holm, test.is_significant = p, p < ALPHA
+        is_by_seeds = test.p_seeds is not None and test.p_seeds == test.p
+        test.needs_seeds = is_by_seeds and not test.is_significant
     for number, found in enumerate(cells):
         _mark(comparison, number, found, force=force)
 
@@ -132,8 +136,11 @@ def _test_column(
                 run = comparison.runs[i]
                 if i not in read:
                     read[i] = read_predictions(run)
-                base = bases.setdefault(_rows(run), read[i])
-                answers[i] = _checked(run, column, _aligned(run, read[i], base), metric)
+                own = _checked(run, column, read[i], metric)
+                # A base that others are measured by is one that is what it says of itself.
+                aligned = _aligned(run, read[i], bases.setdefault(_rows(run), read[i]))
+                is_moved = aligned is not read[i]
+                answers[i] = _checked(run, column, aligned, metric) if is_moved else own
         except GptasksError as error:
             cell.untested = " ".join(str(error).split())
     same_rows: dict[str, list[Pair]] = {}
@@ -143,7 +150,7 @@ def _test_column(
             same_rows.setdefault(rows.pop(), []).append((a, b))
             continue
         try:
-            _tests(comparison, number, [(a, b)], _in_common((a, b), answers))
+            _tests(comparison, number, [(a, b)], _in_common(comparison, (a, b), answers))
         except GptasksError as error:
             _note(comparison, column, (a, b), error)
     for pairs in same_rows.values():
@@ -175,8 +182,6 @@ def _aligned(run: RunRecord, stored: Stored, base: Stored) -> Stored:
 
     By id; by place where the same rows were read from files of other names.
     """
-    if len(set(stored.ids)) < len(stored.ids):
-        raise RunError(f"{run.path}: ids of its predictions stand there twice.")
     places = {id: place for place, id in enumerate(stored.ids)}
     if stored.ids != base.ids and places.keys() == set(base.ids):
         stored = stored.at([places[id] for id in base.ids])
@@ -188,7 +193,15 @@ def _aligned(run: RunRecord, stored: Stored, base: Stored) -> Stored:
 def _checked(
     run: RunRecord, column: Column, stored: Stored, metric: Callable[..., Measure]
 ) -> _Answers:
-    """The predictions with the metric on them, if it is what the run says of itself."""
+    """The predictions with the metric on them, if they are what the run says of itself."""
+    rows = run.data["test"]["n"]
+    if len(stored.ids) != rows:
+        raise RunError(
+            f"{run.path} keeps {counted(len(stored.ids), 'prediction')}, where it was tested on "
+            f"{counted(rows, 'row')}."
+        )
+    if len(set(stored.ids)) < len(stored.ids):
+        raise RunError(f"{run.path}: ids of its predictions stand there twice.")
     found = metric(stored.predictions, stored.references, run.labels)
     value = _value(found, len(stored.ids))
     told = run.scores["test"][column.metric].value
@@ -200,18 +213,12 @@ def _checked(
     return _Answers(stored, run.labels, metric, found, value)
 
 
-def _in_common(pair: Pair, answers: Mapping[int, _Answers]) -> dict[int, _Answers]:
-    """The answers of a pair's runs on the rows, by id and reference, that all of them have."""
+def _in_common(
+    comparison: Comparison, pair: Pair, answers: Mapping[int, _Answers]
+) -> dict[int, _Answers]:
+    """The answers of a pair's runs on the rows, by input and reference, that all of them have."""
     runs = [i for cell in pair for i in cell.runs]
-    keyed = {
-        i: {
-            (id, repr(reference)): place
-            for place, (id, reference) in enumerate(
-                zip(answers[i].stored.ids, answers[i].stored.references, strict=True)
-            )
-        }
-        for i in runs
-    }
+    keyed = {i: _contents(comparison.runs[i], answers[i].stored) for i in runs}
     common = [key for key in keyed[runs[0]] if all(key in keyed[i] for i in runs)]
     if not common:
         raise RunError("their test data have no row in common.")
@@ -221,6 +228,17 @@ def _in_common(pair: Pair, answers: Mapping[int, _Answers]) -> dict[int, _Answer
         labels, metric = answers[i].labels, answers[i].metric
         on_them = metric(stored.predictions, stored.references, labels)
         found[i] = _Answers(stored, labels, metric, on_them, _value(on_them, len(common)))
+    return found
+
+
+def _contents(run: RunRecord, stored: Stored) -> dict[tuple[str, str, int], int]:
+    """What a row holds, and the how many-th of its kind it is, to its place."""
+    inputs, seen = read_inputs(run), Counter[tuple[str, str]]()
+    found = {}
+    for place, (id, reference) in enumerate(zip(stored.ids, stored.references, strict=True)):
+        content = (inputs[id], repr(reference))
+        seen[content] += 1
+        found[*content, seen[content]] = place
     return found
 
 

@@ -3,7 +3,6 @@ scores can be compared."""
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import math
@@ -57,12 +56,15 @@ def tabled(
     """
     _check_keys(runs, by)
     notes: list[str] = []
-    groups = [*_configurations(runs, by, notes), *_baselines(runs, by)]
+    columns = _columns(runs, metrics)
+    shown: dict[str, list[str]] = defaultdict(list)
+    for column in columns:
+        shown[column.task].append(column.metric)
+    groups = [*_configurations(runs, by, shown, notes), *_baselines(runs, by, shown)]
     keys = (*by, *_told_apart(groups, by))
     for group in groups:
         for key in keys[len(by) :]:
             group.name[key] = group.facts.get(key, "")
-    columns = _columns(runs, metrics)
     comparison = Comparison(keys, runs, broken, columns, [], [], notes=notes)
     _place(comparison, groups)
     for number, column in enumerate(columns):
@@ -81,10 +83,16 @@ def better(column: Column, value: float) -> float:
 # -- which runs belong together -----------------------------------------------------------
 
 
-def _configurations(runs: Sequence[RunRecord], by: Sequence[str], notes: list[str]) -> list[_Group]:
+def _configurations(
+    runs: Sequence[RunRecord],
+    by: Sequence[str],
+    shown: Mapping[str, Sequence[str]],
+    notes: list[str],
+) -> list[_Group]:
+    """shown: the metrics in the table, by task."""
     found: dict[Any, _Group] = {}
     for number, run in enumerate(runs):
-        facts = _facts(run)
+        facts = _facts(run, shown[run.task])
         name = {key: _named(run, key) for key in by}
         same = (run.task, tuple(name.values()), frozenset(facts.items()))
         group = found.setdefault(same, _Group(run.task, None, name, facts, []))
@@ -93,21 +101,34 @@ def _configurations(runs: Sequence[RunRecord], by: Sequence[str], notes: list[st
             group.runs.append(number)
         else:
             notes.append(
-                f"{run.path} repeats {twin.path}, configuration and seed: only the latter counts."
+                f"{run.path} repeats {twin.path}, configuration and seed"
+                f"{_otherwise(run, twin, shown[run.task])}: only the latter counts."
             )
     for group in found.values():
         group.runs.sort(key=lambda i: runs[i].seed)
     return list(found.values())
 
 
-def _baselines(runs: Sequence[RunRecord], by: Sequence[str]) -> list[_Group]:
+def _otherwise(run: RunRecord, twin: RunRecord, metrics: Sequence[str]) -> str:
+    """What is said of a run whose scores are not those of its twin."""
+    for name in metrics:
+        one, other = (_score(found, None, name) for found in (run, twin))
+        if one and other and repr(one.value) != repr(other.value):
+            return f", with another {name} ({one.value:.4f}, not {other.value:.4f})"
+    return ""
+
+
+def _baselines(
+    runs: Sequence[RunRecord], by: Sequence[str], shown: Mapping[str, Sequence[str]]
+) -> list[_Group]:
     """Baselines of equal data are one line. They are learnt from the rows alone."""
     found: dict[Any, _Group] = {}
     for number, run in enumerate(runs):
         rows = _rows(run)
         for baseline, scores in run.baselines.items():
             name = {key: run.task if key == "task" else "" for key in by}
-            values = tuple((name, score.value) for name, score in scores.items())
+            metrics = [metric for metric in shown[run.task] if metric in scores]
+            values = tuple((metric, scores[metric].value) for metric in metrics)
             same = (run.task, baseline, frozenset(rows.items()), repr(values))
             facts = {"limit": _shown(run.settings.get("limit")), **rows}
             found.setdefault(same, _Group(run.task, baseline, name, facts, [number]))
@@ -142,27 +163,30 @@ def _count(facts: Sequence[Mapping[str, str]], keys: Sequence[str]) -> int:
     return len({tuple(one.get(key, "") for key in keys) for one in facts})
 
 
-def _facts(run: RunRecord) -> dict[str, str]:
+def _facts(run: RunRecord, metrics: Sequence[str]) -> dict[str, str]:
     """All that makes a run's model and its scores what they are, but the seed; by key, as text.
 
     The keys of the configuration first, then what it led to, with a space in the key.
+
+    metrics: those in the table; how others were computed tells nothing apart.
     """
     facts = {
         key.removesuffix(".name") if key.removesuffix(".name") in GROUPS else key: _shown(value)
         for key, value in run.settings.items()
         if key not in IGNORED and not key.startswith(IGNORED_GROUPS) and value is not None
     }
-    signatures = [score.signature for score in run.scores.get("test", {}).values()]
+    scores = run.scores["test"]
+    signatures = [scores[metric].signature for metric in metrics if metric in scores]
     return {
         **facts,
         **_rows(run),
         "test tokens lost": _shown(run.truncation["test"]["tokens_lost"]),
-        "metric signatures": hashlib.sha256("\n".join(signatures).encode()).hexdigest()[:8],
+        "metric signatures": ", ".join(signatures),
     }
 
 
 def _rows(run: RunRecord) -> dict[str, str]:
-    shown = {f"{name} rows": split["sha256"][:8] for name, split in run.data.items()}
+    shown = {f"{name} rows": _data(split) for name, split in run.data.items()}
     return {**shown, "label set": ", ".join(run.labels)}
 
 
@@ -336,7 +360,7 @@ def _differences(
 
 
 def _data(rows: Mapping[str, Any]) -> str:
-    return f"{rows.get('sha256', 'unknown')[:8]} ({rows.get('n', 0):,} rows)"
+    return f"{rows['sha256'][:8]} ({counted(rows['n'], 'row')})"
 
 
 def _cut(run: RunRecord) -> tuple[int, int]:

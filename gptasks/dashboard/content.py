@@ -230,13 +230,13 @@ class _Rows:
                 raise RunError("its predictions can't be read.")
             base, every = found
             own = every if base is run else _ordered(read_answers(run), every)
+            names = list(run.scores["test"])
+            extra = metrics_of_plugins(names)
+            lengths = self.lengths if own.inputs == every.inputs else lengths_of(own.inputs)
+            slices = slices_of(own, run.labels, lengths)
+            block = details(own.stored, run.labels, names, slices, extra)
         except GptasksError as error:
             return {"fault": " ".join(str(error).split())}
-        names = list(run.scores.get("test", {}))
-        extra = metrics_of_plugins(names)
-        lengths = self.lengths if own.inputs == every.inputs else lengths_of(own.inputs)
-        slices = slices_of(own, run.labels, lengths)
-        block = details(own.stored, run.labels, names, slices, extra)
         places = sampled(len(every.inputs), self.most)
         shown = own.at(places)
         if len(block["rows"]["values"]):

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from gptasks.compare.model import RunRecord
-from gptasks.compare.reading import Stored, records_in
+from gptasks.compare.reading import Stored, prediction_of, records_in
 from gptasks.dashboard.details import Slice, are_labels
 from gptasks.runs import RunFolder
-from gptasks.task import Prediction
 from gptasks.words import words
 
 VALUES = 12
@@ -52,7 +51,7 @@ def read_answers(run: RunRecord) -> Answers:
     records = list(records_in(RunFolder(Path(run.path)).predictions / "test.jsonl"))
     for record in records:
         found.stored.ids.append(record["id"])
-        found.stored.predictions.append(Prediction(record["prediction"], record["scores"]))
+        found.stored.predictions.append(prediction_of(record))
         found.stored.references.append(record["reference"])
         found.inputs.append(record.get("input", ""))
         found.details.append(record.get("details") or {})

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gptasks.compare.reading import records_in
+from gptasks.compare.reading import prediction_of, records_in
 from gptasks.data.opening import File
 from gptasks.data.sources import SPLITS, files_of, starts_here
 from gptasks.data.splits import Split, load_splits
-from gptasks.errors import GptasksError, RunError
+from gptasks.errors import GptasksError
 from gptasks.runs import RunFolder
-from gptasks.shape import EVERY, misfit
 from gptasks.task import Prediction, Task
 
 if TYPE_CHECKING:
@@ -29,9 +27,6 @@ MODEL, ADAPTER, FILES = "model", "adapter", "files"
 
 ELSEWHERE = "Relative paths start from the current folder: go where the run was started."
 """What to do where files of a run that names them by relative paths are not found."""
-
-_LINE = {"id": str, "scores": {EVERY: float}, "details": {EVERY: None}}
-"""The shape of a line of predictions."""
 
 
 class Mismatch(Exception):
@@ -143,25 +138,12 @@ class Subject:
     def stored(self, split: str) -> list[dict[str, Any]]:
         """The lines of a split's predictions. Raises RunError where they can't be read."""
         if split not in self._stored:
-            path = self.folder.predictions / f"{split}.jsonl"
-            found = list(records_in(path))
-            for number, record in enumerate(found, 1):
-                shape = {key: _LINE[key] for key in _LINE if key in record}
-                if fault := misfit(record, shape):
-                    raise RunError(f"{path}, line {number}, is damaged: {fault}.")
-            self._stored[split] = found
+            self._stored[split] = list(records_in(self.folder.predictions / f"{split}.jsonl"))
         return self._stored[split]
 
     def predictions(self, split: str) -> list[Prediction]:
-        """The predictions in these lines, a score of null being not a number."""
-        return [
-            Prediction(
-                record["prediction"],
-                {k: math.nan if v is None else v for k, v in record["scores"].items()},
-                record.get("details", {}),
-            )
-            for record in self.stored(split)
-        ]
+        """The predictions in these lines."""
+        return list(map(prediction_of, self.stored(split)))
 
     def check_rows(self, names: Iterable[str]) -> None:
         """Raise NotChecked where the rows of a split are not those of the run."""

@@ -178,6 +178,10 @@ def test_csv_has_a_line_for_each_cell(runs: Path) -> None:
     assert (head["seed_sd"], head["flags"], head["is_best"]) == ("", "", "0")
     assert full["flags"].startswith("test data 5771276d")
     assert (baseline["baseline"], baseline["strategy"]) == ("tf_idf", "")
+    (runs / "c" / "predictions" / "test.jsonl").unlink()
+    comparison = compare([runs])
+    lines = list(csv.DictReader(io.StringIO(formatted(comparison, "csv"))))
+    assert lines[1]["untested"] == f"{runs}/c/predictions/test.jsonl is missing."
 
 
 def test_json_is_all_of_the_comparison(runs: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -109,6 +111,7 @@ def test_seeds_are_tested_by_their_means_and_against_their_spread(tmp_path):
     assert test.p_mcnemar is None
     assert test.p_randomisation < 0.001 < welch
     assert test.p == test.p_seeds
+    assert test.needs_seeds
     assert not test.is_significant  # on these rows they differ, but seeds differ as much
 
 
@@ -229,9 +232,22 @@ def test_forced_tests_of_other_data_use_the_rows_in_common(tmp_path):
     assert test.difference == pytest.approx(10 / 30)  # of the first 30 head has 20 right
 
 
+def test_forced_tests_find_the_rows_in_common_in_other_files(tmp_path):
+    texts = [f"text {n % 30}" for n in range(40)]  # some of them twice
+    made_run(tmp_path / "a", GOOD, inputs=texts)
+    moved = [*range(5, 40), 0]
+    made_run(
+        tmp_path / "b", [FAIR[n] for n in moved], strategy="head", rows="x",
+        inputs=[texts[n] for n in moved], ids=[f"b.csv:{n}" for n in range(36)],
+    )  # fmt: skip
+    (test,) = compare([tmp_path], force=True).tests
+    assert test.rows == 36
+
+
 def test_forced_tests_without_a_row_in_common_are_told_of(tmp_path):
     made_run(tmp_path / "a", GOOD)
-    made_run(tmp_path / "b", FAIR, strategy="head", rows="x", ids=[str(n) for n in range(40)])
+    other = [f"another text {n}" for n in range(40)]  # on the same lines of a file of that name
+    made_run(tmp_path / "b", FAIR, strategy="head", rows="x", inputs=other)
     comparison = compare([tmp_path], force=True)
     assert comparison.tests == []
     assert comparison.notes == [
@@ -250,32 +266,50 @@ def test_forced_tests_of_other_labels_tell_what_can_not_be_scored(tmp_path):
     assert "are not tested: row 0 (from 0): no score for the label 'so so'" in note
 
 
+def spoilt(old: str, new: str) -> Callable[[Path], object]:
+    """Writes another text into the predictions."""
+    return lambda path: path.write_text(path.read_text().replace(old, new))
+
+
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
         (lambda path: path.unlink(), "{run}/predictions/test.jsonl is missing."),
         (lambda path: path.write_text("{}\n"),
-         "{run}/predictions/test.jsonl, line 1, has no 'id'."),
+         "{run}/predictions/test.jsonl, line 1, is damaged: id is missing."),
         (lambda path: path.write_text(path.read_text() + "x"),
          "{run}/predictions/test.jsonl, line 41, can't be read: "),
         (lambda path: path.write_text(path.read_text().replace('"good", "ref', '"bad", "ref', 1)),
          "{run}: its predictions give accuracy 0.4750, its results.json says 0.5000."),
         (lambda path: path.write_text(path.read_text().partition("\n")[2]),
-         "{run}: its predictions are not of the rows that its test data has."),
+         "{run} keeps 39 predictions, where it was tested on 40 rows."),
+        (spoilt('"scores": {', '"scores": {"x": [],'),
+         "{run}/predictions/test.jsonl, line 1, is damaged: scores.x is a list, where a number or"),
+        (spoilt('"prediction": "bad"', '"prediction": ["bad"]'),
+         "{run}/predictions/test.jsonl, line 1, is damaged: prediction \"['bad']\" is not of the "
+         "kind of reference 'bad'."),
+        (spoilt('"id": "test.csv:2"', '"id": ["test.csv:2"]'),
+         "{run}/predictions/test.jsonl, line 1, is damaged: id is a list, where a text should be."),
+        (lambda path: path.write_text("[1]\n" + path.read_text()),
+         "{run}/predictions/test.jsonl, line 1, is damaged: it holds no object."),
         (lambda path: path.write_text(path.read_text().replace(":3\"", ":2\"", 1)),
          "{run}: ids of its predictions stand there twice."),
     ],
-    ids=["missing", "no fields", "cut", "changed", "too few", "twice"],
+    ids=["missing", "no fields", "cut", "changed", "too few", "scores", "prediction", "id", "list",
+         "twice"],
 )  # fmt: skip
-def test_predictions_that_can_not_be_trusted_are_not_tested(tmp_path, spoil, reason):
-    made_run(tmp_path / "a", GOOD)
-    made_run(tmp_path / "b", FAIR, strategy="head")
-    made_run(tmp_path / "c", NEAR, strategy="full")
+@pytest.mark.parametrize("where", ["the best", "another"])
+def test_predictions_that_can_not_be_trusted_are_not_tested(tmp_path, spoil, reason, where):
+    given = {"the best": (NEAR, GOOD, FAIR), "another": (GOOD, FAIR, NEAR)}[where]
+    for name, strategy, one in zip("abc", ("lora", "head", "full"), given, strict=True):
+        made_run(tmp_path / name, one, strategy=strategy)
     spoil(tmp_path / "b" / "predictions" / "test.jsonl")
     comparison = compare([tmp_path])
     assert named(comparison) == [("tiny lora", "tiny full")]
     cell = next(cell for cell in comparison.cells if cell.runs == [1])
-    assert cell.untested.startswith(reason.format(run=tmp_path / "b"))
+    if "give accuracy" not in reason or where == "another":
+        assert cell.untested.startswith(reason.format(run=tmp_path / "b"))
+    assert [cell.untested for cell in comparison.cells if cell.runs != [1]] == ["", ""]
     assert not any(cell.is_best for cell in comparison.cells)
 
 

@@ -10,6 +10,7 @@ import statistics
 
 import pytest
 from made_runs import answers, made_run
+from small_runs import results_of
 
 from gptasks.compare import compare
 from gptasks.errors import ConfigError, RunError
@@ -93,6 +94,29 @@ def test_a_run_repeated_is_no_second_seed(tmp_path):
     ]
 
 
+def test_a_run_repeated_with_another_score_is_told_of(tmp_path):
+    made_run(tmp_path / "a", GOOD)
+    made_run(tmp_path / "b", FAIR)
+    one, other = (results_of(tmp_path / name)["metrics"]["test"] for name in "ab")
+    assert compare([tmp_path]).notes == [
+        f"{tmp_path}/b repeats {tmp_path}/a, configuration and seed, with another accuracy "
+        f"({other['accuracy']['value']:.4f}, not {one['accuracy']['value']:.4f}): only the latter "
+        "counts."
+    ]
+
+
+def test_other_metrics_beside_those_shown_tell_nothing_apart(tmp_path):
+    made_run(tmp_path / "a", GOOD, baselines={"majority": FAIR})
+    both = ("accuracy", "f1_macro")
+    made_run(tmp_path / "b", GOOD, seed=1, metrics=both, baselines={"majority": FAIR})
+    comparison = compare([tmp_path])
+    assert [(s.baseline, dict(s.name)) for s in comparison.systems] == [
+        (None, {"backbone": "tiny", "strategy": "lora"}),
+        ("majority", {"backbone": "", "strategy": ""}),
+    ]
+    assert comparison.cells[0].runs == [0, 1]
+
+
 def test_other_settings_are_never_averaged_and_the_key_that_differs_names_them(tmp_path):
     made_run(tmp_path / "a", GOOD, rate=0.001)
     made_run(tmp_path / "b", FAIR, rate=0.01, seed=1)
@@ -121,7 +145,9 @@ def test_other_training_rows_make_another_line_named_by_their_hash(tmp_path):
     path.write_text(path.read_text("utf-8").replace("a" * 64, "b" * 64), "utf-8")
     comparison = compare([tmp_path])
     assert comparison.by == ("backbone", "strategy", "train rows")
-    assert [system.name["train rows"] for system in comparison.systems] == ["a" * 8, "b" * 8]
+    assert [system.name["train rows"] for system in comparison.systems] == [
+        "aaaaaaaa (9 rows)", "bbbbbbbb (9 rows)",
+    ]  # fmt: skip
 
 
 def test_by_chooses_the_names_and_what_it_leaves_out_comes_back_where_it_tells_apart(tmp_path):
@@ -153,7 +179,8 @@ def test_equal_baselines_are_one_line_and_those_of_other_training_rows_another(t
     path.write_text(path.read_text("utf-8").replace("a" * 64, "b" * 64), "utf-8")
     lines = [(s.baseline, s.name["train rows"]) for s in compare([tmp_path]).systems]
     assert lines == [
-        (None, "a" * 8), (None, "b" * 8), ("majority", "a" * 8), ("majority", "b" * 8),
+        (None, "aaaaaaaa (9 rows)"), (None, "bbbbbbbb (9 rows)"),
+        ("majority", "aaaaaaaa (9 rows)"), ("majority", "bbbbbbbb (9 rows)"),
     ]  # fmt: skip
 
 

@@ -82,7 +82,13 @@ def test_rows_of_files_of_other_names_are_matched_by_their_places(two: Path) -> 
         (lambda n, record: {**record, "reference": "good"},
          "its predictions are not of the rows that other runs on this data have."),
         (lambda n, record: {k: v for k, v in record.items() if k != "scores"},
-         "{run}/predictions/test.jsonl, line 1, has no 'scores'."),
+         "{run}/predictions/test.jsonl, line 1, is damaged: scores is missing."),
+        (lambda n, record: {**record, "scores": {"bad": None, "good": None}},
+         "row 0 (from 0): the score of 'bad' is nan; a probability lies between 0 and 1 (has its "
+         "model diverged? a lower trainer.learning_rate would help)"),
+        (lambda n, record: {**record, "slices": ["a"]},
+         "{run}/predictions/test.jsonl, line 1, is damaged: slices is a list, where an object "
+         "should be."),
     ],
 )  # fmt: skip
 def test_predictions_that_can_t_be_shown_are_told(two: Path, change: Any, reason: str) -> None:

@@ -99,7 +99,7 @@ function tests() {
       { name: "p", numeric: true, up: false, get: (test) => test.p_holm, show: (test) => el("span", { class: test.is_significant ? "best" : "" }, pValue(test.p_holm), test.is_significant ? " significant" : "") },
       { name: "Effect", numeric: true, get: (test) => test.effect, show: (test) => score(test.effect, 3) },
       { name: "Rows", numeric: true, get: (test) => test.rows, show: (test) => test.rows.toLocaleString("en") },
-      { name: "Rows needed", numeric: true, get: (test) => test.rows_needed, show: (test) => test.rows_needed?.toLocaleString("en") },
+      { name: "Rows needed", numeric: true, get: (test) => test.rows_needed, show: (test) => test.needs_seeds ? "more seeds" : test.rows_needed?.toLocaleString("en") },
     ], made, { caption: "Paired tests", key: "t" }));
 }
 
