@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gptasks.config import RunConfig, compose, from_resolved
-from gptasks.data.encoding import encode_rows
+from gptasks.data.encoding import Ledger, encode_rows
 from gptasks.data.splits import Split, load_splits
 from gptasks.errors import ConfigError, DataError, GptasksError, RunError
 from gptasks.evaluation import full_scores, predict_windows, references_of
@@ -143,9 +143,12 @@ class Run:
 
         Raises DataError, naming the row, where there is nothing to predict from.
         """
-        waiting = iter(rows)
+        waiting, ledger = iter(rows), Ledger()
         while chunk := list(islice(waiting, CHUNK)):
-            yield from zip(chunk, self._predict([self._read(row) for row in chunk]), strict=True)
+            predictions, cut = self._predict([self._read(row) for row in chunk])
+            ledger += cut
+            yield from zip(chunk, predictions, strict=True)
+        self._tell_cut(ledger)
 
     def evaluate(
         self, data: DataOptions | None = None
@@ -160,7 +163,8 @@ class Run:
         split: Split = load_splits(task, limit=limit, names=("test",), sources=sources)["test"]
         if data is None and split.sha256 != self.results["data"]["test"]["sha256"]:
             logger.warning("the test rows have changed since %s was trained", self.path)
-        predictions = self._predict(split.rows)
+        predictions, ledger = self._predict(split.rows)
+        self._tell_cut(ledger)
         scores = full_scores(
             task,
             predictions,
@@ -212,14 +216,20 @@ class Run:
         except DataError as error:
             raise DataError(f"{row.id}: {error}") from error
 
-    def _predict(self, rows: Sequence[Row]) -> list[Prediction]:
+    def _tell_cut(self, ledger: Ledger) -> None:
+        if ledger.rows_cut:
+            logger.warning("cut to task.max_length=%d: %s", self.task.max_length, ledger.shown())
+
+    def _predict(self, rows: Sequence[Row]) -> tuple[list[Prediction], Ledger]:
         backbone = self.model.backbone
-        return predict_windows(
+        encoding = encode_rows(self.task, rows, backbone.tokenizer)
+        predictions = predict_windows(
             self.task,
             self.model,
-            encode_rows(self.task, rows, backbone.tokenizer).windows,
+            encoding.windows,
             rows,
             pad_id=backbone.tokenizer.pad_id,
             room=self._room,
             device=backbone.device,
         )
+        return predictions, encoding.ledger

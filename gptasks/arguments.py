@@ -269,7 +269,9 @@ def _flag(key: str) -> str:
 
 def _named_by_flags(text: str) -> str:
     # A model that is trained can't learn more labels, so that advice goes.
-    text = re.sub(r",? or name all labels by task\.labels=\[…\]", "", text)
+    text = re.sub(r",? or name all (labels )?by task\.labels=\[…\]", "", text)
+    text = re.sub(r", or leave them out with task\.data\.max_bad=\d+", "", text)
+    text = re.sub(r", where task\.data\.max_bad=0 may be left out", "", text)
     text = text.replace("task.data.quoting=false", "--no-quoting")
     text = re.sub(
         rf"\btask\.(?:data\.)?({'|'.join(COLUMNS)}|format|columns|delimiter|encoding)\b",

@@ -26,6 +26,7 @@ def about(task: Choice) -> dict[str, Any]:
         "task": task.name,
         "description": task.description,
         "kind": task.kind_name,
+        "of_kind": _below(task),
         "distribution": task.distribution,
         "version": task.version,
         "from": task.origin,
@@ -43,6 +44,12 @@ def about(task: Choice) -> dict[str, Any]:
     }
 
 
+def _below(task: Choice) -> str | None:
+    """The kind that the task's own kind is made of; None where it has none, or is none."""
+    named = (vars(cls).get("name") for cls in (task.kind.__mro__ if task.kind else ()))
+    return next((name for name in named if name and name != task.kind_name), None)
+
+
 def task_lines(task: Choice) -> str:
     """The same for people, in lines of at most 80 columns, the first not indented."""
     said = about(task)
@@ -51,9 +58,10 @@ def task_lines(task: Choice) -> str:
     metrics = said["metrics"]
     more = f" and {len(metrics) - 1} more" if len(metrics) > 1 else ""
     scored = f"scored by {metrics[0]}{more}" if metrics else "scored by nothing"
+    below = f" ({said['of_kind']})" if said["of_kind"] else ""
     lines = [
         _paragraph(f"{task.name}: {task.description}".removesuffix(": "), ""),
-        _paragraph(f"kind {task.kind_name} · {scored} · from {task.origin}"),
+        _paragraph(f"kind {task.kind_name}{below} · {scored} · from {task.origin}"),
     ]
     if said["data"]:
         size = said["megabytes"]

@@ -324,6 +324,10 @@ class Layout:
     example: Any = "a text"
     """What its pipeline of transformers may be given, for the model card."""
 
+    call: str = ""
+    """What its pipeline is given beside, as it is written in Python: "truncation=True"; the
+    pipeline's name there is `answer`."""
+
     note: str = ""
     """What else whoever opens it by plain transformers has to know, for the model card."""
 

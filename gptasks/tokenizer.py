@@ -129,6 +129,17 @@ class Tokenizer:
         hf.truncation_side = truncation_side
         return Tokenizer(hf)
 
+    def for_prompts(self) -> Tokenizer:
+        """This tokenizer, to be saved with a model that goes on after whole prompts.
+
+        In plain transformers the saved one takes special tokens that a prompt spells out for what
+        they are, since a template may have some, that of a chat above all. Here each method says
+        which texts are read so.
+        """
+        hf = copy.deepcopy(self.hf)
+        hf.split_special_tokens = hf.init_kwargs["split_special_tokens"] = False
+        return Tokenizer(hf)
+
     def with_words_apart(self) -> Tokenizer:
         """This tokenizer without tokens that reach over two words (`gptasks.words.units`).
 

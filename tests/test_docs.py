@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_runs import write_reviews
+from small_runs import small, write_names, write_reviews
 from test_layers import LEVELS, PLACES
 
 from gptasks import cli, hookspecs
@@ -334,12 +334,40 @@ def test_the_plugins_shown_do_what_is_said_of_them(here: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_the_blocks_on_models_tag_and_write(tmp_path: Path) -> None:
+    import gptasks
+
+    _, tagging, writing, *_ = blocks(REFERENCE / "models.md", "python")
+    names, pairs = write_names(tmp_path / "names.conll"), tmp_path / "pairs.jsonl"
+    pair = '{{"source": "text {0}", "target": "title {0}"}}\n'
+    pairs.write_text("".join(pair.format(n) for n in range(30)), "utf-8")
+    found: dict[str, Any] = {}
+    for kind, data, code in (
+        ("token_classification", names, tagging),
+        ("conditional_generation", pairs, writing),
+    ):
+        folder = tmp_path / kind
+        more = ("trainer.epochs=0", "task.max_length=128", f"run={folder}")
+        gptasks.train([*small(data, f"task={kind}", *more)])
+        lines = code.rstrip().splitlines()
+        lines[-1] = f"answer = {lines[-1]}"
+        exec("\n".join(lines).replace("RUN/model", f"{folder}/model"), found)
+        if kind == "token_classification":
+            (own,) = gptasks.load(folder).predict(["She lives in Bonn"])
+            said = {one["index"]: one["entity"] for one in found["answer"]}
+            assert [said.get(place, "O") for place in (2, 8, 11, 16)] == own.value  # ends of words
+        else:
+            (own,) = gptasks.load(folder).predict(["a text"])
+            assert found["answer"][0]["generated_text"].strip() == own.value
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_the_blocks_on_models_open_the_run_they_show(here: Path) -> None:
     import torch
 
     import gptasks
 
-    plain, ours, adapter, _ = blocks(REFERENCE / "models.md", "python")
+    plain, _, _, ours, adapter, _ = blocks(REFERENCE / "models.md", "python")
     opened: dict[str, Any] = {}
     exec(compile(plain, "models.md", "exec"), opened)
     texts = ["so good a film", "a waste of time"]

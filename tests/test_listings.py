@@ -41,7 +41,9 @@ def test_tasks_tells_kind_metrics_owner_data_licence_and_size() -> None:
     blocks = re.split(r"^(?=\S)", gptasks("tasks").out, flags=re.MULTILINE)
     (said,) = [" ".join(block.split()) for block in blocks if block.startswith("sentiment:")]
     assert said.startswith("sentiment: Movie snippets (")
-    assert " kind sentiment · scored by accuracy and 6 more · from " in said
+    assert (
+        " kind sentiment (sequence_classification) · scored by accuracy and 6 more · from " in said
+    )
     assert said.endswith(" data: package vaderSentiment==3.3.2 · licence MIT · download 2.47 MB")
 
 
@@ -87,7 +89,10 @@ def test_tasks_and_plugins_show_drop_ins_and_tell_of_broken_ones(
     )
     done = gptasks("tasks")
     assert (done.code, done.err) == (0, broken)
-    assert "\nmine: Mine, a task of the tests.\n    kind mine · " in f"\n{done.out}"
+    assert (
+        "\nmine: Mine, a task of the tests.\n    kind mine (sequence_classification) · "
+        in f"\n{done.out}"
+    )
     assert "from plugins/mine\n" in done.out
     done = gptasks("plugins", "list")
     assert (done.code, done.err) == (0, broken)

@@ -284,6 +284,10 @@ def test_predict_writes_ascii_where_the_terminal_has_no_more(run: str) -> None:
          "here is never closed; if quotation marks are plain text here, give --no-quoting."),
         (["predict", "RUN", "--input", "-"], "stdin:2 is not utf-8: byte 0xe9; say what it is by "
          "--encoding=…"),
+        (["predict", "RUN", "a", "--output", "found.csv"], "--output found.csv: a JSON object a "
+         "line is written; name it found.jsonl."),
+        (["evaluate", "RUN", "--tags", "a"], "a task of kind 'sequence_classification' has no "
+         "--tags; its columns are named by --text, --text-pair, --label."),
         (["evaluate"], "evaluate: RUN is missing. See gptasks evaluate --help."),
         (["evaluate", "RUN", "x"], "evaluate has no argument 'x'. See gptasks evaluate --help."),
         (["evaluate", "RUN", "--data", "no.csv"], "no file 'no.csv' in *"),
@@ -401,3 +405,18 @@ def test_evaluate_needs_labels_the_model_knows(run: str) -> None:
     (fault,) = done.faults
     assert fault.startswith("gptasks: label 'x' of test (new.csv:3) is not among the labels of ")
     assert "task.labels" not in fault  # what is trained learns no new label
+    Path("holes.csv").write_text("text,label\na,p\n,p\nb,p\n", "utf-8")
+    (fault,) = gptasks("evaluate", run, "--data", "holes.csv").faults
+    assert fault == ("gptasks: 1 unusable row: holes.csv:3: column 'text' is empty. Mend them.")
+
+
+def test_what_was_cut_of_longer_texts_is_told(run: str) -> None:
+    long = "good " * 200
+    done = gptasks("predict", run, long, "short", long)
+    assert done.err.startswith("warning: cut to task.max_length=512: 2 of 3 rows (")
+    write_csv(Path("long.csv"), [(long, "p"), ("b", "n")])
+    assert (
+        "cut to task.max_length=512: 1 of 2 rows ("
+        in gptasks("evaluate", run, "--data", "long.csv").err
+    )
+    assert gptasks("predict", run, "short").err == ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
 from gptasks.errors import ConfigError, DataError
@@ -27,12 +27,16 @@ Window = dict[str, Any]
 class Ledger:
     """What truncation took from the rows of one split."""
 
-    rows: int
-    rows_cut: int
-    tokens: int
-    tokens_lost: int
+    rows: int = 0
+    rows_cut: int = 0
+    tokens: int = 0
+    tokens_lost: int = 0
     targets: int = 0
     targets_lost: int = 0
+
+    def __add__(self, other: Ledger) -> Ledger:
+        """That of both rows together."""
+        return Ledger(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
     @property
     def share_lost(self) -> float:

@@ -35,7 +35,7 @@ class GenerationOptions:
     """Most tokens that are written. So many are kept free of a window's source."""
 
     min_new_tokens: int = field(default=0, metadata={"minimum": 0})
-    """Fewest tokens that are written before the text may end."""
+    """Fewest tokens that are written before the text may end; a stop string ends it before."""
 
     num_beams: int = field(default=1, metadata={"minimum": 1})
     """Beams that are searched; 1 takes the likeliest token each time."""
@@ -190,7 +190,7 @@ class ConditionalGeneration(Task):
 
     def tokenizer(self, tokenizer: Tokenizer) -> Tokenizer:
         """Carry the length. The template is not part of it: plain transformers gets prompts."""
-        tokenizer = tokenizer.limited(self.max_length, self.truncation_side)
+        tokenizer = tokenizer.limited(self.max_length, self.truncation_side).for_prompts()
         taken = self._taken(*self._around(tokenizer))
         if taken >= self.max_length:
             raise ConfigError(
@@ -278,12 +278,16 @@ class ConditionalGeneration(Task):
     def layout(self) -> Layout | None:
         """A plain language model, with the settings that it writes by."""
         before, _, after = template_parts(self.template, ["source"])
+        words = f"{before}a text{after}"
+        stops = bool(self.generation.stop_strings)  # are looked for in what tokens spell
         return Layout(
             "AutoModelForCausalLM",
             ("lm_head", "embed_out"),
-            example=f"{before}a text{after}",
+            example=[{"role": "user", "content": words}] if self.chat else words,
+            call="tokenizer=answer.tokenizer" if stops else "",
             note="It was trained on the words around the text above, and goes on after them"
-            + (", in the chat template that its tokenizer has." if self.chat else "."),
+            + (", in the chat template that its tokenizer has." if self.chat else ".")
+            + (" `model.generate` needs `tokenizer=…`, too." if stops else ""),
             generation=self.generation.settings(),
         )
 

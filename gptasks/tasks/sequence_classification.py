@@ -202,6 +202,7 @@ class SequenceClassification(Task):
             ("score",),
             {**names_of(self.labels), "problem_type": "single_label_classification"},
             {"text": "a text", "text_pair": "another"} if self.text_pair else "a text",
+            call="truncation=True",
         )
 
     def baselines(

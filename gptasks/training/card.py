@@ -21,6 +21,15 @@ PIPELINES = {
 }
 """The hub's word for what a class of transformers does."""
 
+CUTS = {
+    "AutoModelForSequenceClassification": "with `truncation=True` longer texts are cut to that, as "
+    "they were when it was trained; without it plain transformers reads on, beyond what it learnt.",
+    "AutoModelForTokenClassification": "plain transformers cuts longer texts to that.",
+    "AutoModelForCausalLM": "the answer among them. Plain transformers cuts nothing: shorten a "
+    "longer text yourself, and not the words around it.",
+}
+"""What becomes of texts that are longer than the tokens a model reads at once."""
+
 OURS = (
     "No class of plain transformers computes this head: opened as anything but `AutoModel`, the "
     "model would answer wrongly. Open the run it belongs to, by `gptasks.load(RUN)`."
@@ -58,7 +67,7 @@ def model_card(
         "## Scores\n\n" + "\n".join(_scores(results)),
         "## Data\n\n" + "\n".join(_data(config, results)),
         "## Use\n\n" + (_use_adapter(config, layout) if is_adapter else _use(layout)),
-        "## Limits\n\n" + "\n".join(_limits(config, results)),
+        "## Limits\n\n" + "\n".join(_limits(config, results, layout)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -138,10 +147,11 @@ def _use(layout: Layout | None) -> str:
     if layout is None or pipeline is None:
         return OURS
     example = json.dumps(layout.example, ensure_ascii=False)
+    given = ", ".join(filter(None, [example, layout.call]))
     return (
         "```python\nfrom transformers import pipeline\n\n"
         f'answer = pipeline("{pipeline}", model="THIS FOLDER OR REPOSITORY")\n'
-        f"print(answer({example}))\n```" + (f"\n\n{layout.note}" if layout.note else "")
+        f"print(answer({given}))\n```" + (f"\n\n{layout.note}" if layout.note else "")
     )
 
 
@@ -163,7 +173,7 @@ def _use_adapter(config: RunConfig, layout: Layout | None) -> str:
     )
 
 
-def _limits(config: RunConfig, results: Mapping[str, Any]) -> Iterator[str]:
+def _limits(config: RunConfig, results: Mapping[str, Any], layout: Layout | None) -> Iterator[str]:
     task = config.task
     yield (
         "- Meant for texts such as those it was trained on. Other languages, kinds of text and "
@@ -174,8 +184,8 @@ def _limits(config: RunConfig, results: Mapping[str, Any]) -> Iterator[str]:
             f"- It always answers with one of {', '.join(f'`{x}`' for x in results['labels'])}, "
             "also where none fits."
         )
-    limit = f"{task.max_length} tokens at once"
-    yield f"- It reads {limit}; plain transformers cuts longer texts to that."
+    cut = CUTS.get(layout.auto_class if layout else "", "longer texts are cut to that.")
+    yield f"- It reads {task.max_length} tokens at once; {cut}"
     yield "- It carries the biases of its backbone and of its data."
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from tiny_models import CPU, backbone
+from transformers import AutoTokenizer
 
 from gptasks.config import compose
 from gptasks.data.batching import collate
@@ -208,7 +210,7 @@ CHAT = (
 )
 
 
-def test_a_chat_template_goes_around_the_template():
+def test_a_chat_template_goes_around_the_template(tmp_path: Path):
     tokenizer = backbone().tokenizer
     with pytest.raises(ConfigError, match=r"task\.chat=true, but this backbone's tokenizer has"):
         task(chat=True).tokenizer(tokenizer)
@@ -217,6 +219,15 @@ def test_a_chat_template_goes_around_the_template():
     (window,) = kind.encode(row(), kind.tokenizer(tokenizer))
     assert window["input_ids"][0] == END  # the special token that the chat template spells out
     assert text(window["input_ids"]) == "user: Text: abc Title:\nassistant:xy"
+    # The saved tokenizer gives plain transformers the same prompt, special tokens and all.
+    kind.tokenizer(tokenizer).save(tmp_path)
+    message = [{"role": "user", "content": "Text: abc Title:"}]
+    plain = AutoTokenizer.from_pretrained(tmp_path).apply_chat_template(
+        message, add_generation_prompt=True, return_dict=True
+    )
+    assert plain["input_ids"] == window["prompt"]
+    odd = next(kind.encode(row("a<|endoftext|>b"), kind.tokenizer(tokenizer)))  # a text is text
+    assert odd["prompt"].count(END) == 1
     tokenizer.hf.chat_template = "{{ messages[0]['role'] }}"
     with pytest.raises(ConfigError, match=r"chat template changes a message's text"):
         kind.tokenizer(tokenizer)

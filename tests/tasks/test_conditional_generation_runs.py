@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import json
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -153,6 +155,17 @@ def test_options_of_writing_are_saved_with_the_model(data: Path, tmp_path: Path)
     folder = run(data, *beams, "trainer.epochs=0", f"run={tmp_path / 'run'}")
     saved = GenerationConfig.from_pretrained(folder / "model")
     assert (saved.num_beams, saved.stop_strings, saved.do_sample) == (2, ["day"], False)
+
+
+def test_the_code_of_the_card_writes_where_strings_stop_it(data: Path, tmp_path: Path, capsys):
+    folder = run(data, "task.generation.stop_strings=['e','a']", f"run={tmp_path / 'run'}")
+    card = (folder / "model" / "README.md").read_text("utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", card, re.MULTILINE | re.DOTALL)
+    capsys.readouterr()
+    exec(code.replace("THIS FOLDER OR REPOSITORY", str(folder / "model")), {})
+    (answer,) = ast.literal_eval(capsys.readouterr().out)
+    (expected,) = api.load(folder).predict(["a text"])
+    assert answer["generated_text"].startswith(f"a text >{expected.value}".rstrip())
 
 
 def test_texts_have_no_labels(data: Path):

@@ -41,7 +41,7 @@ def test_the_card_says_what_the_results_say(data):
     assert "one of `bad`, `good`" in text
     assert "`strategy=head`, seed 0" in text
     assert "with a head fitted for the task" in text
-    assert 'print(answer("a text"))' in text
+    assert 'print(answer("a text", truncation=True))' in text
     assert "Source: file `reviews.csv`. Rows of this run:" in text
 
 
@@ -117,4 +117,4 @@ def test_scores_that_are_undefined_and_intervals_that_are_off_are_no_numbers(dat
 def test_the_example_is_of_a_pair_where_the_task_reads_one(data):
     _, results, _ = made(data)
     text = model_card(configured(data, "task.text_pair=label"), results, is_plain=True)
-    assert 'print(answer({"text": "a text", "text_pair": "another"}))' in text
+    assert 'print(answer({"text": "a text", "text_pair": "another"}, truncation=True))' in text
