@@ -231,7 +231,8 @@ def _remains(folder: Path) -> dict[str, Any]:
         for path in folder.glob(f"{name}/*")
     }
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    left |= {key: value for key, value in results.items() if key not in ("timing", "command")}
+    timely = ("timing", "command", "files")
+    left |= {key: value for key, value in results.items() if key not in timely}
     left["history"] = [
         {key: value for key, value in json.loads(line).items() if not key.startswith("time/")}
         for line in _points(folder)

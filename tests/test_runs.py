@@ -4,6 +4,7 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,6 +15,7 @@ from gptasks.config import compose, from_resolved
 from gptasks.errors import RunError
 from gptasks.registry import Registry
 from gptasks.runs import (
+    SHAPE,
     HistoryFile,
     RunFolder,
     compare,
@@ -22,20 +24,21 @@ from gptasks.runs import (
     to_yaml,
     writing,
 )
+from gptasks.shape import EVERY
 
 CONFIG = {"task": {"name": "sentiment", "max_length": 512}, "seed": 0, "run": None}
-RESULTS = {
-    "format": 1,
-    "task": "sentiment",
-    "strategy": "head",
-    "backbone": "tiny",
-    "seed": 0,
-    "metrics": {"validation": {}, "test": {}},
-    "baselines": {},
-    "timing": {"precision": "fp32"},
-    "labels": [],
-    "data": {name: {"n": 1, "sha256": "00"} for name in ("train", "validation", "test")},
-}
+
+
+def filled(shape: Any) -> Any:
+    """A value of that shape, with as little in it as may be."""
+    if isinstance(shape, dict):
+        return {key: filled(one) for key, one in shape.items() if key != EVERY}
+    if isinstance(shape, list | tuple):
+        return [] if isinstance(shape, list) else shape[0]
+    return {str: "x", int: 1, float: 0.5, bool: True}[shape]
+
+
+RESULTS = {**filled(SHAPE), "format": 1}
 
 
 def changed(**values) -> dict:
@@ -398,7 +401,7 @@ def test_truncated_results_are_one_line(text, begun):
         ({**RESULTS, "format": 2}, r"results\.json is of format 2; this gptasks reads format 1"),
         ({}, r"is of format None; this gptasks reads format 1"),
         ([], r"is of format None; this gptasks reads format 1"),
-        ({"format": 1, "task": "x"}, r"lacks labels, strategy, backbone.*: it is not as gptasks"),
+        ({"format": 1, "task": "x"}, r"lacks kind, backbone, strategy, .*: it is not as gptasks"),
         (
             {**RESULTS, "labels": [1]},
             r"results\.json is damaged: labels\[0\] is 1, where a text should "
@@ -409,7 +412,10 @@ def test_truncated_results_are_one_line(text, begun):
             {**RESULTS, "baselines": {"x": {"f1": None}}},
             r"damaged: baselines\.x\.f1 is null, where an",
         ),
-        ({**RESULTS, "timing": {"precision": "fp8"}}, "'fp8', where fp32 or bf16 should be"),
+        (
+            {**RESULTS, "timing": {**RESULTS["timing"], "precision": "fp8"}},
+            "'fp8', where fp32 or bf16 should be",
+        ),
         (
             {**RESULTS, "model": {"config.json": None}},
             r"damaged: model\.config\.json is null, where",

@@ -33,8 +33,7 @@ PITFALLS: dict[str, tuple[str, dict[str, str], str, str]] = {
     "writing without places for left padding": (
         "a_batch_predicts_like_single_rows",
         {"body": "def predict(self, model, batch):\n"
-                 "    prompts = [ids[:n] for ids, n in\n"
-                 "               zip(batch['input_ids'].tolist(), batch['prompt'])]\n"
+                 "    prompts = batch['prompt']\n"
                  "    width = max(map(len, prompts))\n"
                  "    pad = model.backbone.tokenizer.pad_id\n"
                  "    ids = torch.tensor([[pad] * (width - len(p)) + p for p in prompts])\n"
@@ -74,7 +73,7 @@ PITFALLS: dict[str, tuple[str, dict[str, str], str, str]] = {
                  "    ids = (prompt + target)[: self.max_length]\n"
                  "    labels = ([-100] * len(prompt) + target)[: self.max_length]\n"
                  "    lost = len(prompt + target) - len(ids)\n"
-                 "    window = {'input_ids': ids, 'prompt': len(prompt), 'lost': lost}\n"
+                 "    window = {'input_ids': ids, 'prompt': prompt, 'lost': lost}\n"
                  "    yield {**window, 'labels': labels} if target else window"},
         "ConditionalGeneration",
         "targets; cut to task.max_length=",
@@ -95,7 +94,7 @@ PITFALLS: dict[str, tuple[str, dict[str, str], str, str]] = {
         {"body": "def encode(self, row, tokenizer):\n"
                  "    for window in super().encode(row, tokenizer):\n"
                  "        if 'labels' in window:\n"
-                 "            window['labels'][window['prompt']] = -100\n"
+                 "            window['labels'][len(window['prompt'])] = -100\n"
                  "        yield window"},
         "ConditionalGeneration",
         "rows.jsonl:1: a token after the prompt is no target",

@@ -58,7 +58,7 @@ MOMENTS: dict[str, Callable[[], None]] = {
     "probe": lambda: at(LogisticProbe, "fit", 3),
     "step": lambda: at(trainer._Loop, "_step", 6),
     "validation": lambda: at(session, "quick_scores", 3),
-    "checkpoint": lambda: at(checkpoint, "_sha256", 5, half_a_file),
+    "checkpoint": lambda: at(checkpoint, "sha256", 5, half_a_file),
 }
 
 

@@ -176,7 +176,7 @@ def stop_at(patch: pytest.MonkeyPatch, owner: object, name: str, call: int) -> N
 
 @pytest.mark.parametrize(
     ("owner", "name", "call"),
-    [(module, "_sha256", 1), (os, "fsync", 1), (os, "fsync", 2), (Path, "rename", 1)],
+    [(module, "sha256", 1), (os, "fsync", 1), (os, "fsync", 2), (Path, "rename", 1)],
 )
 def test_a_stop_while_writing_leaves_the_checkpoint_before(owner, name, call, kept, monkeypatch):
     with monkeypatch.context() as patch:
