@@ -14,6 +14,7 @@ from small_runs import (
 
 from gptasks import cli
 from gptasks.errors import GptasksError, TrainingError
+from gptasks.runs import SHAPE
 from gptasks.runtime import processor
 
 METRICS = ["accuracy", "f1_macro", "f1_weighted", "matthews", "auroc", "log_loss", "ece"]
@@ -81,6 +82,7 @@ def test_results_hold_what_the_reference_promises(finished):
         "plugins",
         "command",
     ]
+    assert set(results) == set(SHAPE)
     assert results["format"] == 1
     assert (results["task"], results["backbone"]) == ("sequence_classification", "tiny")
     assert (results["strategy"], results["seed"]) == ("lora", 0)
