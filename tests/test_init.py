@@ -26,7 +26,7 @@ def test_a_label_and_a_text_are_told_with_reasons() -> None:
     assert reasons["kind"] == "column 'label' names a class of each row"
     assert reasons["label"] == "2 values in 60 rows, and it is called label"
     assert reasons["text"] == "the longest text"
-    assert reasons["max_length"] == "95 of 100 texts have at most 28 characters"
+    assert reasons["max_length"] == "95% of the texts have at most 28 characters"
     assert reasons["data"] == (
         "of train a fifth for test and a tenth for validation are cut off, by a hash of the text"
     )

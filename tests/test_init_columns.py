@@ -290,7 +290,7 @@ def test_windows_are_no_longer_than_the_smallest_backbone_reads() -> None:
     task, reasons, _ = proposed(table("long.csv", rows, ["text", "label"]))
     assert task["max_length"] == 512
     assert reasons["max_length"] == (
-        "95 of 100 texts have at most 7,200 characters, of which the end is cut off"
+        "95% of the texts have at most 7,200 characters, of which the end is cut off"
     )
 
 

@@ -43,6 +43,11 @@ def written(value: Any) -> str:
         value = value.replace("${", "\\${")
     style = '"' if isinstance(value, str) and "\n" in value else None
     text: str = yaml.safe_dump(
-        value, default_flow_style=True, default_style=style, allow_unicode=True, width=float("inf")
+        value,
+        default_flow_style=True,
+        default_style=style,
+        allow_unicode=True,
+        sort_keys=False,
+        width=float("inf"),
     )
     return text.removesuffix("\n").removesuffix("\n...")

@@ -79,7 +79,7 @@ def classification(
     signs = sum(column.long() for column in seen)
     tokens = max(64, sum(column.tokens() for column in seen) + 16)
     options["max_length"] = min(MOST_TOKENS, tokens)
-    reasons["max_length"] = f"95 of 100 texts have at most {signs:,} characters"
+    reasons["max_length"] = f"95% of the texts have at most {signs:,} characters"
     if tokens > MOST_TOKENS:
         reasons["max_length"] += ", of which the end is cut off"
     proposal = Proposal("sequence_classification", options, reasons)

@@ -78,8 +78,8 @@ def generation(look: Look, found: Written) -> Proposal:
         "kind": "both columns are free text, and one is written from the other",
         "source": f"what is read, {found.why}",
         "target": "what is written",
-        "max_length": f"95 of 100 sources have at most {source.long():,} characters",
-        "generation": f"95 of 100 targets have at most {target.long():,} characters",
+        "max_length": f"95% of the sources have at most {source.long():,} characters",
+        "generation": f"95% of the targets have at most {target.long():,} characters",
     }
     if needed > options["max_length"]:
         reasons["max_length"] += ", of which the end is cut off"
