@@ -410,7 +410,8 @@ def test_evaluate_needs_labels_the_model_knows(run: str) -> None:
     assert fault == ("gptasks: 1 unusable row: holes.csv:3: column 'text' is empty. Mend them.")
 
 
-def test_what_was_cut_of_longer_texts_is_told(run: str) -> None:
+def test_what_was_cut_of_longer_texts_is_told(run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gptasks.api.CHUNK", 2)
     long = "good " * 200
     done = gptasks("predict", run, long, "short", long)
     assert done.err.startswith("warning: cut to task.max_length=512: 2 of 3 rows (")

@@ -58,10 +58,11 @@ def spans_of(value: Any, column: str) -> Iterator[Span]:
         )
     for span in value:
         try:
-            start, end, label = span["start"], span["end"], text_of(span["label"], column)
+            start, end = span["start"], span["end"]
+            label = text_of(span["label"], column).strip()
         except (TypeError, KeyError, IndexError, DataError):
             start = end = label = None
-        if not label or not label.strip() or not (_is_whole(start) and _is_whole(end)):
+        if not label or not (_is_whole(start) and _is_whole(end)):
             raise DataError(
                 f"column '{column}' holds {span!r}, where "
                 '{"start": 0, "end": 5, "label": "NAME"} is read'

@@ -159,9 +159,9 @@ class TokenClassification(Task):
                     named = [tag[2:] for tag in self.labels if tag.startswith("B-")]
                     raise DataError(
                         f"{row.id}: the tag '{tag}' of word {place} (from 0) of {split} is not "
-                        f"among the tags of train{suggest(tag, self.labels) or '.'} Entities "
-                        f"there: {listing(named) or 'none'}. Correct the row, or name all by "
-                        "task.labels=[…]."
+                        f"among the tags that are learnt{suggest(tag, self.labels) or '.'} "
+                        f"Entities learnt: {listing(named) or 'none'}. Correct the row, or name "
+                        "all by task.labels=[…]."
                     )
         if split == "train" and not any(set(self.reference(row) or []) - {OUTSIDE} for row in rows):
             raise DataError(
@@ -367,6 +367,8 @@ class TokenClassification(Task):
 
 def _checked(labels: Sequence[str]) -> list[str]:
     """All tags in order, of tags or of names of entities. Raises ConfigError for a mixture."""
+    if not all(label.removeprefix("B-").removeprefix("I-").strip() for label in labels):
+        raise ConfigError("task.labels names an entity without a name; leave it out.")
     is_tag = [label == OUTSIDE or label[:2] in ("B-", "I-") for label in labels]
     if not any(is_tag):
         return _tag_set(labels) if labels else []

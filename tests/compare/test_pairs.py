@@ -123,6 +123,7 @@ def test_other_numbers_of_seeds_are_tested_by_their_means_too(tmp_path):
         made_run(tmp_path / f"b{seed}", given, seed=seed, strategy="head")
     (test,) = compare([tmp_path]).tests
     assert test.difference == pytest.approx(38 / 40 - 22 / 40)
+    assert (test.p, test.is_significant, test.needs_seeds) == (test.p_seeds, True, False)
     assert test.low < test.difference < test.high
     assert test.is_significant
 

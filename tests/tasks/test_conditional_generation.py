@@ -170,6 +170,7 @@ def test_settings_that_would_do_nothing_are_refused(options: dict[str, Any], mes
     ("override", "message"),
     [
         ("task.generation.temperature=0", r"task\.generation\.temperature must be above 0; got 0"),
+        ("task.generation.seed=4294967296", r"seed must be at least 0 and at most 4294967295"),
         ("task.generation.top_p=1.5", r"top_p must be above 0 and at most 1|at most 1 and above 0"),
         ("task.generation.num_beam=2", r"num_beam'; did you mean 'generation\.num_beams'\?"),
         ("task.generation.temperature=2", r"temperature=2.* is for drawing"),
@@ -226,6 +227,7 @@ def test_a_chat_template_goes_around_the_template(tmp_path: Path):
         message, add_generation_prompt=True, return_dict=True
     )
     assert plain["input_ids"] == window["prompt"]
+    assert kind.layout().example == [{"role": "user", "content": "Text: a text Title:"}]
     odd = next(kind.encode(row("a<|endoftext|>b"), kind.tokenizer(tokenizer)))  # a text is text
     assert odd["prompt"].count(END) == 1
     tokenizer.hf.chat_template = "{{ messages[0]['role'] }}"

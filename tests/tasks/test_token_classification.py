@@ -128,9 +128,18 @@ def test_an_unusable_row_says_why(given: Row, message: str):
         task().read(given)
 
 
-def test_offsets_and_labels_that_a_table_made_floats_of_are_whole():
-    given = Row({"text": "a b", "spans": [{"start": 2.0, "end": 3.0, "label": 7.0}]}, "r")
-    assert task().reference(given) == ["O", "B-7"]
+def test_offsets_and_labels_that_a_table_made_floats_of_or_spaced_are_what_was_meant():
+    given = Row(
+        {
+            "text": "a b",
+            "spans": [
+                {"start": 2.0, "end": 3.0, "label": 7.0},
+                {"start": 0, "end": 1, "label": " X "},
+            ],
+        },
+        "r",
+    )
+    assert task().reference(given) == ["B-X", "B-7"]
 
 
 @pytest.mark.parametrize("none", [None, ""])
@@ -162,6 +171,8 @@ def test_labels_are_outside_then_both_tags_of_each_entity():
         (["B-PER", "I-PER"], "task.labels names tags and lacks O; add what is missing, or name "
          "the entities alone, as [PER]."),
         (["O", "B-PER", "I-LOC"], "lacks I-PER, B-LOC; add"),
+        (["PER", " "], "task.labels names an entity without a name"),
+        (["O", "B-", "I-"], "task.labels names an entity without a name"),
     ],
 )  # fmt: skip
 def test_labels_are_all_tags_or_entities_alone(labels: list[str], fault: str):
@@ -171,8 +182,8 @@ def test_labels_are_all_tags_or_entities_alone(labels: list[str], fault: str):
 
 def test_unknown_tags_and_a_train_split_without_entities_are_refused():
     with pytest.raises(DataError, match=r"a\.conll:1: the tag 'B-CTY' of word 0 \(from 0\) of test "
-                       r"is not among the tags of train; did you mean 'B-CITY'\? Entities there: "
-                       r"CITY, DAY\. Correct the row, or name all by task\.labels"):  # fmt: skip
+                       r"is not among the tags that are learnt; did you mean 'B-CITY'\? Entities "
+                       r"learnt: CITY, DAY\. Correct the row, or name all by task\.labels"):  # fmt: skip
         task().check_rows("test", [row(("a",), ("B-CTY",))])
     with pytest.raises(DataError, match=r"no word of the training rows has a tag other than O"):
         task(labels=["O"]).check_rows("train", [row(("a",), ("O",))])
