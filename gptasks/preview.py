@@ -13,7 +13,7 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from gptasks.data.encoding import (
     Ledger,
     Window,
     check_cut,
+    check_encoded,
     check_length,
     encode_rows,
     targets_of,
@@ -302,11 +303,16 @@ class Preview:
 
     def _part(self, split: Split) -> tuple[Part, array[int], array[int]]:
         """A split in numbers, and what the text and the answer of each row are known by."""
-        part = Part(len(split.rows), len(split.bad), split.dropped, Ledger(0, 0, 0, 0))
+        part = Part(len(split.rows), len(split.bad), split.dropped, Ledger())
         texts, answers = array("Q"), array("Q")
+        faults: list[DataError] = []
         with Progress(f"reading {split.name}", len(split.rows), "rows") as progress:
             for row in split.rows:
-                self._count(part, row)
+                try:
+                    self._count(part, row)
+                except DataError as error:
+                    faults.append(error)
+                    continue
                 texts.append(_short(text_digest(self.task.key(row))))
                 answer = self.task.reference(row)
                 if answer is not None:
@@ -314,12 +320,12 @@ class Preview:
                 told = json.dumps(answer, sort_keys=True, default=str)
                 answers.append(_short(hashlib.sha256(told.encode("ascii")).digest()))
                 progress.add(1)
+        check_encoded(faults)
         return part, texts, answers
 
     def _count(self, part: Part, row: Row) -> None:
         found = encode_rows(self.task, [row], self.tokenizer)
-        pairs = zip(astuple(part.ledger), astuple(found.ledger), strict=True)
-        part.ledger = Ledger(*map(sum, pairs))
+        part.ledger += found.ledger
         part.windows += len(found.windows)
         if len(found.windows) == 1:
             part.lengths.append(found.lengths[0] + found.ledger.tokens_lost)

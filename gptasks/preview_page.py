@@ -167,11 +167,13 @@ def _lengths(survey: Survey) -> Iterator[list[str]]:
 
 def _histogram(survey: Survey) -> Iterator[str]:
     steps = survey.histogram
+    limits = {"task.max_length": survey.max_length, "context": survey.context}
+    if min(limits.values()) < steps[0][0]:  # else it would be marked nowhere
+        steps = [(1, steps[0][0] - 1, 0), *steps]
     most = max(number for _, _, number in steps)
     names = [f"{start}-{end}" if end > start else f"{end}" for start, end, _ in steps]
     room = max(map(len, names))
     for name, (start, end, number) in zip(names, steps, strict=True):
-        limits = {"task.max_length": survey.max_length, "context": survey.context}
         marks = [f"{key}={limit}" for key, limit in limits.items() if start <= limit <= end]
         bar = "#" * -(-number * 30 // most)
         yield f"{name:>{room}}  {bar:<30}  {number:>9,}  {', '.join(marks)}".rstrip()

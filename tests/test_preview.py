@@ -8,6 +8,7 @@ import inspect
 import io
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -320,6 +321,22 @@ def test_the_context_is_marked_where_it_is_reached() -> None:
         in page
     )
     assert "\n513-768  ##############################          3\n" in page
+    page = shown(*OWN, *files, "task.max_length=24")  # below all lengths
+    assert f"\n  1-384{'0':>43}  task.max_length=24\n" in page
+
+
+def test_rows_that_can_not_be_encoded_are_told_together() -> None:
+    rows = [("ab", "x" * (99 if n % 2 else 3)) for n in range(24)]
+    path = Path("long.csv")
+    path.write_text("source,target\n" + "".join(f"{a} {n},{b}\n" for n, (a, b) in enumerate(rows)))
+    argv = ["task=conditional_generation", f"task.data.train={path}", "backbone=tiny"]
+    done = gptasks("data", *argv, "task.max_length=80", "task.generation.max_new_tokens=16")
+    assert done.code == 2
+    *named, last = done.faults
+    assert len(named) == 3
+    told = re.compile(r"gptasks: long\.csv:\d+: the target takes 10[01] tokens")
+    assert all(map(told.match, named))
+    assert re.fullmatch(r"gptasks: … and \d such rows more", last)
 
 
 def test_the_ledger_is_that_of_the_run(tmp_path: Path, reviews: dict[str, str]) -> None:

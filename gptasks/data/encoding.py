@@ -98,10 +98,15 @@ def encode_rows(task: Task, rows: Sequence[Row], tokenizer: Tokenizer) -> Encodi
             windows.append(window)
         cut += row_lost > 0
         lost += row_lost
+    check_encoded(faults)
+    return Encoding(windows, Ledger(len(rows), cut, tokens, lost, targets, targets_lost))
+
+
+def check_encoded(faults: Sequence[DataError]) -> None:
+    """Raise one DataError for rows that could not be encoded, the first of them named."""
     if faults:
         more = f"… and {counted(len(faults) - SHOWN, 'such row')} more"
         raise DataError(*map(str, faults[:SHOWN]), *[more] * (len(faults) > SHOWN))
-    return Encoding(windows, Ledger(len(rows), cut, tokens, lost, targets, targets_lost))
 
 
 def _encoded(task: Task, row: Row, tokenizer: Tokenizer) -> list[dict[str, Any]]:

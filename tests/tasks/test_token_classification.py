@@ -183,7 +183,7 @@ def test_labels_are_all_tags_or_entities_alone(labels: list[str], fault: str):
 def test_unknown_tags_and_a_train_split_without_entities_are_refused():
     with pytest.raises(DataError, match=r"a\.conll:1: the tag 'B-CTY' of word 0 \(from 0\) of test "
                        r"is not among the tags that are learnt; did you mean 'B-CITY'\? Entities "
-                       r"learnt: CITY, DAY\. Correct the row, or name all by task\.labels"):  # fmt: skip
+                       r"learnt: CITY, DAY\. Correct the row, or name all by task"):  # fmt: skip
         task().check_rows("test", [row(("a",), ("B-CTY",))])
     with pytest.raises(DataError, match=r"no word of the training rows has a tag other than O"):
         task(labels=["O"]).check_rows("train", [row(("a",), ("O",))])
