@@ -142,3 +142,9 @@ def listing(words: Iterable[str], limit: int = 12) -> str:
     words = [str(word) for word in words]
     more = f" and {len(words) - limit} more" if len(words) > limit else ""
     return ", ".join(words[:limit]) + more
+
+
+def first_line(error: BaseException) -> str:
+    """An error's message, cut to its first sentence-like line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(error).__name__

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from gptasks.cache import build
 from gptasks.digest import sha256
-from gptasks.errors import BackboneError, GptasksError, listing, suggest
+from gptasks.errors import BackboneError, GptasksError, first_line, listing, suggest
 from gptasks.hub import reachable
 
 if TYPE_CHECKING:
@@ -409,9 +409,3 @@ def _byte_tokenizer(*, with_pad: bool) -> PreTrainedTokenizerBase:
         unk_token=end,
         pad_token=end if with_pad else None,
     )
-
-
-def first_line(error: BaseException) -> str:
-    """An error's message, cut to its first sentence-like line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(error).__name__

@@ -36,6 +36,9 @@ from gptasks.task import Row, Task
 if TYPE_CHECKING:
     from gptasks.tokenizer import Tokenizer
 
+AT_A_CUT = 2
+"""Tokens where a text was cut that may be others than in the whole text."""
+
 UNLIMITED = 10**9
 """A `task.max_length` that cuts nothing."""
 
@@ -348,7 +351,8 @@ def gaps(whole: Sequence[int], kept: Sequence[int]) -> list[list[int]]:
     for place in range(len(inner) - len(middle) + 1):
         if inner[place : place + len(middle)] == middle:
             return [gap for gap in (inner[:place], inner[place + len(middle) :]) if gap]
-    return []
+    # At the cut a token may be another, where a template's words touch the text.
+    return [inner] if len(middle) <= AT_A_CUT else []
 
 
 def _alike(one: Sequence[int], other: Sequence[int]) -> int:

@@ -20,8 +20,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from gptasks.digest import sha256
-from gptasks.errors import RunError, listing, suggest
-from gptasks.pretrained import first_line
+from gptasks.errors import RunError, first_line, listing, suggest
 from gptasks.shape import EVERY, misfit
 from gptasks.tracking.tracker import plain
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gptasks.digest import digests
-from gptasks.errors import RunError
+from gptasks.errors import RunError, first_line
 from gptasks.plain import assembled, generation_config, head_name
-from gptasks.pretrained import check_loaded, first_line, quiet_transformers
+from gptasks.pretrained import check_loaded, quiet_transformers
 
 if TYPE_CHECKING:
     from torch import nn

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gptasks.errors import BackboneError, ConfigError
+from gptasks.errors import BackboneError, ConfigError, first_line
 from gptasks.words import UNIT
 
 if TYPE_CHECKING:
@@ -219,11 +219,27 @@ class Tokenizer:
             )
         return list(ids)
 
-    def chat(self, before: str, after: str) -> tuple[list[int], list[int]]:
-        """The ids before and after a text that stands between `before` and `after` in a user's
+    def within(self, before: str, text: str, after: str) -> list[int]:
+        """The ids of a text in the words of a template, all of them turned into tokens as one, as
+        plain transformers would.
+
+        Words may spell out special tokens; a text that does is turned into tokens apart from them,
+        and stays a text.
+        """
+        if any(token in text for token in self._specials):
+            return [*self.part(before), *self.plain(text), *self.part(after)]
+        return self.part(before + text + after)
+
+    @cached_property
+    def _specials(self) -> list[str]:
+        added = self.hf.added_tokens_decoder.values()
+        return [token.content for token in added if token.special and token.content]
+
+    def chat(self, before: str, after: str) -> tuple[str, str]:
+        """What stands before and after a text that stands between `before` and `after` in a user's
         message, up to where the answer begins, by the chat template that came with the backbone.
 
-        Raises ConfigError where there is none.
+        Raises ConfigError where there is none that can be used so.
         """
         if not self.hf.chat_template:
             raise ConfigError(
@@ -231,14 +247,21 @@ class Tokenizer:
                 "or take a backbone that was trained for chat."
             )
         message = [{"role": "user", "content": f"{before}{MARK}{after}"}]
-        whole = self.hf.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
-        start, found, end = str(whole).partition(MARK)
-        if not found:
+        try:
+            whole = self.hf.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
+        except Exception as error:  # of jinja, or what the template itself raises
             raise ConfigError(
-                "task.chat=true, but this backbone's chat template changes a message's text, so "
+                "task.chat=true, but this backbone's chat template does not take a user's message: "
+                f"{first_line(error)}; leave it out, or take another backbone."
+            ) from error
+        parts = str(whole).split(MARK)
+        if len(parts) != 2:
+            does = "repeats" if len(parts) > 2 else "changes"
+            raise ConfigError(
+                f"task.chat=true, but this backbone's chat template {does} a message's text, so "
                 "the source can't be found in it; leave it out."
             )
-        return self.part(start), self.part(end)
+        return parts[0], parts[1]
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer's files into `folder`."""

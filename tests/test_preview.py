@@ -256,8 +256,12 @@ def test_one_gap_is_found_and_fills_up_what_was_kept(
 
 
 def test_what_is_no_part_has_no_gaps() -> None:
-    assert gaps([1, 2, 3], [1, 9, 3]) == []
+    assert gaps([1, 2, 3], [1, 9, 8, 7, 3]) == []
     assert gaps([1, 2, 3], [1, 2, 3]) == []
+
+
+def test_where_words_touch_the_text_tokens_at_the_cut_may_be_others() -> None:
+    assert gaps([1, 2, 3, 4, 5], [1, 2, 9, 5]) == [[3, 4]]
 
 
 # -- all of them --------------------------------------------------------------------------

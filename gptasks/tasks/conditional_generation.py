@@ -112,8 +112,8 @@ class ConditionalGeneration(Task):
 
     The model reads the source in a template that ends in a cue, and goes on with the target and the
     end of text. Only the target is learnt. Prompt and target are turned into tokens apart, the same
-    way for learning and for writing. Where a window is too short the source is cut, never the cue
-    or the target.
+    way for learning and for writing, and the prompt as plain transformers would. Where a window is
+    too short the source is cut, never the cue or the target.
     """
 
     name: ClassVar[str] = "conditional_generation"
@@ -191,7 +191,7 @@ class ConditionalGeneration(Task):
     def tokenizer(self, tokenizer: Tokenizer) -> Tokenizer:
         """Carry the length. The template is not part of it: plain transformers gets prompts."""
         tokenizer = tokenizer.limited(self.max_length, self.truncation_side).for_prompts()
-        taken = self._taken(*self._around(tokenizer))
+        taken = len(self._words(tokenizer).around("")) + self.generation.max_new_tokens
         if taken >= self.max_length:
             raise ConfigError(
                 f"task.template takes {taken - self.generation.max_new_tokens} tokens and "
@@ -208,30 +208,23 @@ class ConditionalGeneration(Task):
         is written after, which never depends on the target: the same, but for a target that takes
         more tokens than may be written. That takes them from the source, where it is learnt.
         """
-        before, after = self._around(tokenizer)
         reference, target = self.reference(row), []
         if reference is not None:
             target = [*tokenizer.plain(self.separator + reference), tokenizer.end_id]
-        writing = self.max_length - self._taken(before, after)
-        room = min(writing, self.max_length - len(before + after + target))
-        if room < 1:
+        words, source = self._words(tokenizer), self.key(row)
+        if self.chat:  # most chat templates do so with a message
+            source = source.strip()
+        prompt, lost = words.cut(source, self.max_length - self.generation.max_new_tokens)
+        learnt = prompt
+        if len(learnt) + len(target) > self.max_length:
+            learnt, lost = words.cut(source, self.max_length - len(target))
+        if not learnt:
             raise DataError(
                 f"{row.id}: the target takes {len(target)} tokens, and task.max_length="
                 f"{self.max_length} leaves none for the source; raise task.max_length, or leave "
                 "the row out."
             )
-        source = tokenizer.plain(self.key(row))
-
-        def prompt(room: int) -> list[int]:
-            kept = source[:room] if self.truncation_side == "right" else source[-room:]
-            return [*before, *kept, *after]
-
-        learnt = prompt(room)
-        window = {
-            "input_ids": learnt + target,
-            "prompt": prompt(writing),
-            "lost": max(0, len(source) - room),
-        }
+        window = {"input_ids": learnt + target, "prompt": prompt, "lost": lost}
         if reference is not None:
             window["labels"] = [IGNORED] * len(learnt) + target
         yield window
@@ -311,17 +304,49 @@ class ConditionalGeneration(Task):
             "not_ended": sum(not prediction.scores.get("ended", 1) for prediction in predictions),
         }
 
-    def _around(self, tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
-        """The tokens before and after the source."""
+    def _words(self, tokenizer: Tokenizer) -> _Words:
         before, _, after = template_parts(self.template, ["source"])
         if self.chat:
-            return tokenizer.chat(before, after)
-        start, _ = tokenizer.frame
-        return [*start, *tokenizer.part(before)], tokenizer.part(after)
+            return _Words(tokenizer, [], *tokenizer.chat(before, after), self.truncation_side)
+        return _Words(tokenizer, tokenizer.frame[0], before, after, self.truncation_side)
 
-    def _taken(self, before: Sequence[int], after: Sequence[int]) -> int:
-        """Tokens of a window that are not the source's."""
-        return len(before) + len(after) + self.generation.max_new_tokens
+
+@dataclass(frozen=True)
+class _Words:
+    """What stands around a source."""
+
+    tokenizer: Tokenizer
+    start: list[int]
+    """What the tokenizer puts before any text."""
+
+    before: str
+    after: str
+    side: str
+    """On which a source loses tokens."""
+
+    def around(self, source: str) -> list[int]:
+        """The ids of the source in the words."""
+        return [*self.start, *self.tokenizer.within(self.before, source, self.after)]
+
+    def cut(self, source: str, most: int) -> tuple[list[int], int]:
+        """The same in at most so many tokens, and how many of the source's are lost; no ids where
+        all of them would be.
+
+        The source that is left is text, turned into tokens anew within the words.
+        """
+        ids = self.around(source)
+        if len(ids) <= most:
+            return ids, 0
+        own, places = self.tokenizer.placed(source)
+        kept = len(own)
+        while len(ids) > most:
+            kept -= len(ids) - most
+            if kept < 1:
+                return [], len(own)
+            is_right = self.side == "right"
+            left = source[: places[kept - 1][1]] if is_right else source[places[-kept][0] :]
+            ids = self.around(left)
+        return ids, len(own) - kept
 
 
 def _before(text: str, stops: Sequence[str]) -> tuple[str, bool]:

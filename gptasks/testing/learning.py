@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from gptasks.errors import first_line
 from gptasks.metrics import is_better_higher, point
-from gptasks.pretrained import first_line
 from gptasks.runs import HISTORY
 from gptasks.task import Prediction, Row, Task
 from gptasks.testing.subject import CheckFailed, Skipped, Subject

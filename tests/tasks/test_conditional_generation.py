@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tiny_models import CPU, backbone
+from tiny_models import CPU, MIXED, backbone, merged
 from transformers import AutoTokenizer
 
 from gptasks.config import compose
@@ -131,6 +132,29 @@ def test_a_target_that_leaves_nothing_for_the_source_is_refused():
         encoded(task(max_length=30), row("abc", "1" * 20))
 
 
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize(
+    "template", ["{source}\nSo:", "In {source}.", "({source}) go", "在{source}市", "</s>{source}'s"]
+)
+def test_a_prompt_has_the_tokens_that_plain_transformers_gives_it(template: str, side: str):
+    """Also where the words of a template and the text make one token, and where a text is cut."""
+    kind = task(template=template, max_length=24, truncation_side=side)
+    tokenizer = kind.tokenizer(merged())
+    cut = 0
+    for start, end in itertools.combinations(range(0, 60, 3), 2):
+        source = " ".join(MIXED)[start:end]
+        if not source.strip():
+            continue
+        (window,) = kind.encode(Row({"source": source}, "r"), tokenizer)
+        left = [source[:k] if side == "right" else source[-k:] for k in range(1, len(source) + 1)]
+        plain = [tokenizer.hf(template.replace("{source}", one))["input_ids"] for one in left]
+        assert window["prompt"] == window["input_ids"]
+        assert len(window["prompt"]) <= 24 - 8
+        assert window["prompt"] in plain if window["lost"] else window["prompt"] == plain[-1]
+        cut += window["lost"] > 0
+    assert cut > 20
+
+
 def test_special_tokens_spelt_out_in_a_text_are_text():
     window = encoded(task(), row("a", "<|endoftext|>"))
     assert window["input_ids"].count(END) == 1
@@ -233,6 +257,23 @@ def test_a_chat_template_goes_around_the_template(tmp_path: Path):
     tokenizer.hf.chat_template = "{{ messages[0]['role'] }}"
     with pytest.raises(ConfigError, match=r"chat template changes a message's text"):
         kind.tokenizer(tokenizer)
+    tokenizer.hf.chat_template = "{{ messages[0]['content'] }} or {{ messages[0]['content'] }}"
+    with pytest.raises(ConfigError, match=r"chat template repeats a message's text"):
+        kind.tokenizer(tokenizer)
+    for broken, reason in (("{{ raise_exception('no users') }}", "no users"), ("{% for %}", "Exp")):
+        tokenizer.hf.chat_template = broken
+        with pytest.raises(
+            ConfigError, match=rf"does not take a user's message: {reason}.*; leave"
+        ):
+            kind.tokenizer(tokenizer)
+
+
+def test_a_message_has_no_blanks_at_its_ends():
+    tokenizer = backbone().tokenizer
+    tokenizer.hf.chat_template = "user: {{ messages[0]['content'] | trim }}>"
+    kind = task(chat=True, template="{source}")
+    (window,) = kind.encode(row("  abc "), kind.tokenizer(tokenizer))
+    assert text(window["prompt"]) == "user: abc>"
 
 
 # -- model --------------------------------------------------------------------------------
