@@ -364,7 +364,7 @@ def _alike(one: Sequence[int], other: Sequence[int]) -> int:
 def _seen_window(task: Task, window: Window, tokenizer: Tokenizer) -> SeenWindow:
     ids = window["input_ids"]
     labels = window.get("labels", [IGNORED] * len(ids))
-    own = {"input_ids", "label", "labels", "lost", "lost_targets", "shared"}
+    own = {"input_ids", "label", "labels", "source", "lost", "lost_targets", "shared"}
     return SeenWindow(
         [
             Token(id, piece, None if label == IGNORED else task.target_name(label, tokenizer))

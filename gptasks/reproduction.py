@@ -127,6 +127,7 @@ def check(run: Path, config: RunConfig) -> None:
 def compared(run: Path, again: Path) -> Reproduction:
     """Two finished runs of one configuration, side by side. Raises RunError where one is none."""
     (config, old), (new_config, new) = read_run(run), read_run(again)
+    was_edited = RunFolder(run).digests().get(CONFIG) != old["files"].get(CONFIG)
     parts = [
         _data(old, new),
         _files("model", old["model"], RunFolder(run).model, RunFolder(again).model),
@@ -138,7 +139,10 @@ def compared(run: Path, again: Path) -> Reproduction:
         _rest(old, new),
     ]
     told = [part for part in parts if part.differs or part.text]
-    return Reproduction(run, again, told, list(_explanations(config, old, new_config, new)))
+    return Reproduction(run, again, told, [
+        *([f"{CONFIG} of the first run is not as it was when that was made"] * was_edited),
+        *_explanations(config, old, new_config, new),
+    ])  # fmt: skip
 
 
 def _beside(run: Path, resolved: Mapping[str, Any]) -> Path:

@@ -55,6 +55,7 @@ _CUT = {
     "rows_cut": int,
     "share_of_rows_cut": float,
     "tokens": int,
+    "source_tokens": int,
     "tokens_lost": int,
     "share_of_tokens_lost": float,
     "targets": int,
@@ -268,7 +269,8 @@ class HistoryFile:
             _write(self.path, "".join(json.dumps(point) + "\n" for point in points))
 
     def points(self) -> list[dict[str, Any]]:
-        """Every point up to the first that can't be read: the last line, where a crash cut it."""
+        """Every point up to the first that can't be read: the last line, where a crash cut it. A
+        value that is not a finite number is None."""
         if not self.path.exists():
             return []
         points = []
@@ -279,7 +281,7 @@ class HistoryFile:
                 break
             if misfit(point, {"step": int, EVERY: float}):
                 break
-            points.append(point)
+            points.append(plain(point))
         return points
 
 

@@ -164,7 +164,8 @@ class Task(ABC):
     """Most tokens of one window; longer texts are cut and counted."""
 
     max_lost: float = field(default=1.0, metadata={"minimum": 0.0, "maximum": 1.0})
-    """Largest share of a split's tokens, in [0, 1], that cutting may take; more ends the run."""
+    """Largest share of the tokens of a split's texts, in [0, 1], that cutting may take; more ends
+    the run. Those of a template or target are never cut, and do not count."""
 
     slice_by: list[str] = field(default_factory=list)
     """Columns that are kept beside each prediction, so that the page of runs can tell the scores of
@@ -231,8 +232,9 @@ class Task(ABC):
         """One or more windows of a row.
 
         Each is {"input_ids": [int], ...}: a key named `label` or `labels` carries the targets
-        where the row has any, `lost` the number of tokens cut away and `lost_targets` that of
-        targets among them, `shared` that of tokens that the window before holds too; others are
+        where the row has any, `source` the number of tokens that are of the row's text (all, where
+        it is not said), `lost` that of those cut away and `lost_targets` that of targets among
+        them, `shared` that of tokens that the window before holds too; others are
         carried along. The keys `row` and `states` are the framework's own.
         """
 

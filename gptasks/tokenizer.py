@@ -44,10 +44,15 @@ class Words(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """Token ids of one text or pair, and how many tokens were cut away to fit."""
+    """Token ids of one text or pair."""
 
     ids: list[int]
+
+    own: int
+    """How many of them are of the text, and not of what stands around it."""
+
     lost: int
+    """How many tokens were cut away to fit."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +72,13 @@ class Tokenizer:
 
     def encode(self, text: str, pair: str | None = None) -> Encoded:
         """Ids of `text`, or of the pair in this tokenizer's template, cut to its limit."""
-        ids = self.hf(text, pair, truncation=False, split_special_tokens=True, verbose=False)
-        whole = ids["input_ids"]
-        if len(whole) <= self.hf.model_max_length:
-            return Encoded(whole, 0)
-        cut = self.hf(text, pair, truncation="longest_first", split_special_tokens=True)
-        return Encoded(cut["input_ids"], len(whole) - len(cut["input_ids"]))
+        told = {"split_special_tokens": True, "return_special_tokens_mask": True}
+        found = self.hf(text, pair, truncation=False, verbose=False, **told)
+        whole = len(found["input_ids"])
+        if whole > self.hf.model_max_length:
+            found = self.hf(text, pair, truncation="longest_first", **told)
+        ids = found["input_ids"]
+        return Encoded(ids, found["special_tokens_mask"].count(0), whole - len(ids))
 
     @property
     def end_id(self) -> int:

@@ -71,8 +71,9 @@ def made_run(
     sizes = {"train": 9, "validation": 3, "test": len(given)}
     shas = {"train": "a" * 64, "validation": "c" * 64, "test": _sha256(rows)}
     ledgers = {
-        name: Ledger(n, cut, 10 * n, cut, n) if name == "test" else Ledger(n, 0, 10 * n, 0, n)
+        name: Ledger(n, lost, 10 * n, lost, n, source_tokens=10 * n)
         for name, n in sizes.items()
+        for lost in [cut if name == "test" else 0]
     }
     results = {
         "format": 1,

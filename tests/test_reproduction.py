@@ -16,7 +16,7 @@ from small_runs import results_of
 
 from gptasks.errors import ConfigError, RunError
 from gptasks.reproduction import check, compared, configuration
-from gptasks.runs import read_config
+from gptasks.runs import RunFolder, read_config
 
 
 @pytest.fixture
@@ -310,6 +310,11 @@ def test_what_could_explain_it_is_what_the_two_runs_tell(finished: Path, other: 
         f"threads {old['timing']['threads']} then, 64 now",
         "a GPU may add numbers up in another order each time",
     ]
+    config.write_text(config.read_text("utf-8") + "# edited\n", "utf-8")
+    assert compared(other, finished).explanations[0] == (
+        "config.yaml of the first run is not as it was when that was made"
+    )
+    change_results(other, lambda r: r.update(files=RunFolder(other).digests()))
     copied = shutil.copytree(other, other.with_name("third"))
     change_results(copied, lambda r: r["plugins"].update(acme="2.1"))
     assert compared(other, copied).explanations == [

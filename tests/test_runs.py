@@ -323,6 +323,12 @@ def test_points_come_back_and_are_numbers_or_null(tmp_path):
     assert history.points() == [{"step": 0, "a": 0.1}, {"step": 3, "a": None, "b": None}]
 
 
+def test_numbers_of_a_curve_that_are_no_json_are_none(tmp_path):
+    history = HistoryFile(tmp_path / "history.jsonl")
+    history.path.write_text('{"step": 1, "a": Infinity, "b": NaN, "c": 1e999, "d": 2}\n')
+    assert history.points() == [{"step": 1, "a": None, "b": None, "c": None, "d": 2}]
+
+
 def test_curves_are_rewound_past_a_line_cut_off(tmp_path):
     history = HistoryFile(tmp_path / "history.jsonl")
     for step in range(4):

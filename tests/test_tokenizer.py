@@ -46,8 +46,8 @@ def reopened(tokenizer: Tokenizer, folder: Path) -> Any:
 @pytest.mark.parametrize("shape", ["llama", "gpt2"])
 def test_a_text_is_its_bytes_and_nothing_more(shape: str):
     tokenizer = byte_tokenizer(shape)
-    assert tokenizer.encode("ab!") == ([65, 66, 1], 0)
-    assert tokenizer.encode("") == ([], 0)
+    assert tokenizer.encode("ab!") == ([65, 66, 1], 3, 0)
+    assert tokenizer.encode("") == ([], 0, 0)
     assert len(tokenizer.encode("中").ids) == 3
     assert "".join(tokenizer.pieces(tokenizer.encode("ab! c").ids)) == "ab! c"
 
@@ -299,8 +299,8 @@ def test_a_long_text_is_cut_on_the_side_asked_for_and_counted(
     side: str, ids: list[int], tmp_path: Path
 ):
     tokenizer = byte_tokenizer().limited(4, side)
-    assert tokenizer.encode("abcdef") == (ids, 2)
-    assert tokenizer.encode("abcd") == ([65, 66, 67, 68], 0)
+    assert tokenizer.encode("abcdef") == (ids, 4, 2)
+    assert tokenizer.encode("abcd") == ([65, 66, 67, 68], 4, 0)
     assert reopened(tokenizer, tmp_path)("abcdef", truncation=True)["input_ids"] == ids
 
 
@@ -311,21 +311,21 @@ def test_the_longer_of_a_pair_is_cut_and_the_template_stays(side: str, text: str
     tokenizer = byte_tokenizer().limited(10, side).with_template("<", "|", "=>")
     text = f"<{text}=>"
     expected = byte_tokenizer().encode(text).ids
-    assert tokenizer.encode("abcdef", "xy") == (expected, 2)
+    assert tokenizer.encode("abcdef", "xy") == (expected, 6, 2)
     plain = reopened(tokenizer, tmp_path)
     assert plain("abcdef", "xy", truncation=True)["input_ids"] == expected
 
 
 def test_a_begin_of_text_token_outlasts_truncation():
     tokenizer = Tokenizer.prepared(family(GPT2Tokenizer, **BOS)).limited(3, "left")
-    assert tokenizer.encode("abcd") == ([0, 67, 68], 2)
+    assert tokenizer.encode("abcd") == ([0, 67, 68], 2, 2)
 
 
 def test_limits_and_templates_leave_the_tokenizer_they_start_from_alone():
     tokenizer = byte_tokenizer()
     tokenizer.limited(2, "left")
     tokenizer.with_template("", "|", "")
-    assert tokenizer.encode("abc") == ([65, 66, 67], 0)
+    assert tokenizer.encode("abc") == ([65, 66, 67], 3, 0)
     assert tokenizer.encode("a", "b").ids == [65, 66]
 
 

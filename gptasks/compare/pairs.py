@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gptasks.compare.model import Cell, Column, Comparison, RunRecord, Test
-from gptasks.compare.reading import Stored, read_inputs, read_predictions
+from gptasks.compare.reading import Stored, check_count, read_inputs, read_predictions
 from gptasks.compare.significance import (
     ALPHA,
     bootstrap,
@@ -29,7 +29,6 @@ from gptasks.compare.systems import better
 from gptasks.errors import GptasksError, RunError
 from gptasks.metrics import measure
 from gptasks.metrics.bootstrap import Measure, interval
-from gptasks.progress import counted
 
 if TYPE_CHECKING:
     from gptasks.metrics.base import Metric
@@ -194,12 +193,7 @@ def _checked(
     run: RunRecord, column: Column, stored: Stored, metric: Callable[..., Measure]
 ) -> _Answers:
     """The predictions with the metric on them, if they are what the run says of itself."""
-    rows = run.data["test"]["n"]
-    if len(stored.ids) != rows:
-        raise RunError(
-            f"{run.path} keeps {counted(len(stored.ids), 'prediction')}, where it was tested on "
-            f"{counted(rows, 'row')}."
-        )
+    check_count(run, len(stored.ids))
     if len(set(stored.ids)) < len(stored.ids):
         raise RunError(f"{run.path}: ids of its predictions stand there twice.")
     found = metric(stored.predictions, stored.references, run.labels)

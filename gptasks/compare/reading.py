@@ -13,6 +13,7 @@ from typing import Any
 from gptasks.compare.model import Broken, RunRecord
 from gptasks.errors import GptasksError, RunError, suggest
 from gptasks.metrics import Score
+from gptasks.progress import counted
 from gptasks.runs import CONFIG, RESULTS, RunFolder, flat, read_run
 from gptasks.shape import EVERY, misfit
 from gptasks.task import Prediction
@@ -115,6 +116,16 @@ def read_predictions(run: RunRecord) -> Stored:
         stored.predictions.append(prediction_of(record))
         stored.references.append(record["reference"])
     return stored
+
+
+def check_count(run: RunRecord, kept: int) -> None:
+    """Raise RunError where a run keeps more or fewer predictions than it has test rows."""
+    rows = run.data["test"]["n"]
+    if kept != rows:
+        raise RunError(
+            f"{run.path} keeps {counted(kept, 'prediction')}, where it was tested on "
+            f"{counted(rows, 'row')}."
+        )
 
 
 def read_inputs(run: RunRecord) -> dict[str, str]:

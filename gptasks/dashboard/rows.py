@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gptasks.compare.model import RunRecord
-from gptasks.compare.reading import Stored, prediction_of, records_in
+from gptasks.compare.reading import Stored, check_count, prediction_of, records_in
 from gptasks.dashboard.details import Slice, are_labels
 from gptasks.runs import RunFolder
 from gptasks.words import words
@@ -46,9 +46,10 @@ class Answers:
 
 
 def read_answers(run: RunRecord) -> Answers:
-    """Raises RunError if the predictions are missing, or broken."""
+    """Raises RunError if the predictions are missing, broken, or not as many as the test rows."""
     found = Answers(Stored([], [], []), [], [], {})
     records = list(records_in(RunFolder(Path(run.path)).predictions / "test.jsonl"))
+    check_count(run, len(records))
     for record in records:
         found.stored.ids.append(record["id"])
         found.stored.predictions.append(prediction_of(record))

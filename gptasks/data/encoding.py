@@ -33,6 +33,8 @@ class Ledger:
     tokens_lost: int = 0
     targets: int = 0
     targets_lost: int = 0
+    source_tokens: int = 0
+    """Those of `tokens` that are of the rows' texts, and so could have been cut."""
 
     def __add__(self, other: Ledger) -> Ledger:
         """That of both rows together."""
@@ -40,8 +42,8 @@ class Ledger:
 
     @property
     def share_lost(self) -> float:
-        """Share of the tokens there were that was cut away, in [0, 1]."""
-        whole = self.tokens + self.tokens_lost
+        """Share of the tokens of the rows' texts that was cut away, in [0, 1]."""
+        whole = self.source_tokens + self.tokens_lost
         return self.tokens_lost / whole if whole else 0.0
 
     def shown(self) -> str:
@@ -56,6 +58,7 @@ class Ledger:
             "rows_cut": self.rows_cut,
             "share_of_rows_cut": self.rows_cut / self.rows if self.rows else 0.0,
             "tokens": self.tokens,
+            "source_tokens": self.source_tokens,
             "tokens_lost": self.tokens_lost,
             "share_of_tokens_lost": self.share_lost,
             "targets": self.targets,
@@ -80,7 +83,7 @@ def encode_rows(task: Task, rows: Sequence[Row], tokenizer: Tokenizer) -> Encodi
     """Encode every row. Raises DataError for rows that can't be, or give no token, naming them."""
     windows: list[Window] = []
     faults: list[DataError] = []
-    cut = tokens = lost = targets = targets_lost = 0
+    cut = tokens = own = lost = targets = targets_lost = 0
     for index, row in enumerate(rows):
         row_lost = 0
         try:
@@ -95,11 +98,12 @@ def encode_rows(task: Task, rows: Sequence[Row], tokenizer: Tokenizer) -> Encodi
             targets += targets_of(window)
             targets_lost += window.pop("lost_targets", 0)
             tokens += len(window["input_ids"])
+            own += window.pop("source", len(window["input_ids"]))
             windows.append(window)
         cut += row_lost > 0
         lost += row_lost
     check_encoded(faults)
-    return Encoding(windows, Ledger(len(rows), cut, tokens, lost, targets, targets_lost))
+    return Encoding(windows, Ledger(len(rows), cut, tokens, lost, targets, targets_lost, own))
 
 
 def check_encoded(faults: Sequence[DataError]) -> None:

@@ -224,7 +224,12 @@ class ConditionalGeneration(Task):
                 f"{self.max_length} leaves none for the source; raise task.max_length, or leave "
                 "the row out."
             )
-        window = {"input_ids": learnt + target, "prompt": prompt, "lost": lost}
+        window = {
+            "input_ids": learnt + target,
+            "prompt": prompt,
+            "source": max(0, len(learnt) - len(words.around(""))),
+            "lost": lost,
+        }
         if reference is not None:
             window["labels"] = [IGNORED] * len(learnt) + target
         yield window

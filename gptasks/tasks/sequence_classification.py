@@ -145,8 +145,8 @@ class SequenceClassification(Task):
     def encode(self, row: Row, tokenizer: Tokenizer) -> Iterator[dict[str, Any]]:
         """One window. No end-of-text token is added: plain transformers skips it when it is the
         pad token too, and would read the head one token early."""
-        ids, lost = tokenizer.encode(*self._texts(row))
-        window: dict[str, Any] = {"input_ids": ids, "lost": lost}
+        ids, own, lost = tokenizer.encode(*self._texts(row))
+        window: dict[str, Any] = {"input_ids": ids, "source": own, "lost": lost}
         reference = self.reference(row)
         if reference in self.labels:
             window["label"] = self.labels.index(reference)

@@ -36,18 +36,23 @@ def test_windows_know_their_row_and_carry_no_ledger():
         {"input_ids": [67], "label": 0, "row": 1},
     ]
     assert found.lengths == [2, 1]
-    assert found.ledger == Ledger(rows=2, rows_cut=0, tokens=3, tokens_lost=0, targets=2)
+    assert found.ledger == Ledger(
+        rows=2, rows_cut=0, tokens=3, tokens_lost=0, targets=2, source_tokens=3
+    )
 
 
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_the_ledger_counts_rows_and_tokens_cut_on_either_side(side: str):
     found = encoded(task(max_length=3, truncation_side=side), rows("abcdef", "abc", "abcd"))
-    assert found.ledger == Ledger(rows=3, rows_cut=2, tokens=9, tokens_lost=4, targets=3)
+    assert found.ledger == Ledger(
+        rows=3, rows_cut=2, tokens=9, tokens_lost=4, targets=3, source_tokens=9
+    )
     assert found.ledger.as_json() == {
         "rows": 3,
         "rows_cut": 2,
         "share_of_rows_cut": 2 / 3,
         "tokens": 9,
+        "source_tokens": 9,
         "tokens_lost": 4,
         "share_of_tokens_lost": 4 / 13,
         "targets": 3,
@@ -59,7 +64,8 @@ def test_the_ledger_counts_rows_and_tokens_cut_on_either_side(side: str):
 def test_the_ledger_counts_what_a_pair_loses():
     kind = task(text_pair="second", max_length=5, template="{text}|{text_pair}")
     found = encoded(kind, rows("abcdef", second="xyz"))  # 6 + 1 + 3 tokens
-    assert found.ledger == Ledger(rows=1, rows_cut=1, tokens=5, tokens_lost=5, targets=1)
+    assert found.ledger == Ledger(1, 1, tokens=5, tokens_lost=5, targets=1, source_tokens=4)
+    assert found.ledger.share_lost == 5 / 9  # the sign of the template is never cut
 
 
 def test_no_rows_have_shares_of_nothing():
@@ -112,7 +118,7 @@ def test_windows_of_a_row_are_one_row_of_the_ledger():
     found = encode_rows(kind, rows("x", "y"), backbone().tokenizer)
     assert [window["row"] for window in found.windows] == [0, 0, 1, 1]
     assert [window["start"] for window in found.windows] == [0, 2, 0, 2]
-    assert found.ledger == Ledger(rows=2, rows_cut=2, tokens=6, tokens_lost=2)
+    assert found.ledger == Ledger(rows=2, rows_cut=2, tokens=6, tokens_lost=2, source_tokens=6)
     assert SECOND == {"input_ids": [3], "lost": 1, "shared": 1, "start": 2}
     assert "shared" not in found.windows[1]
 

@@ -165,6 +165,8 @@ def test_the_ledger_counts_cut_sources_and_no_targets():
     rows = [row("abcdefghijklmnopqrstuvwxyz", "12345"), row()]
     ledger = encode_rows(kind, rows, kind.tokenizer(backbone().tokenizer)).ledger
     assert (ledger.rows_cut, ledger.tokens_lost, ledger.targets_lost) == (1, 17, 0)
+    assert ledger.source_tokens == 9 + 3  # the template and the targets are never cut
+    assert ledger.share_lost == 17 / (17 + 9 + 3)
     assert ledger.targets == 7 + 4
 
 

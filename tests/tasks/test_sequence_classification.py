@@ -214,25 +214,29 @@ def windows(kind: SequenceClassification, given: Row) -> list[dict[str, Any]]:
 
 def test_a_row_becomes_one_window_with_the_number_of_its_label():
     kind = task(labels=["bad", "good"])
-    assert windows(kind, row("ab", "good")) == [{"input_ids": [65, 66], "lost": 0, "label": 1}]
+    assert windows(kind, row("ab", "good")) == [
+        {"input_ids": [65, 66], "source": 2, "lost": 0, "label": 1}
+    ]
 
 
 @pytest.mark.parametrize("label", [None, "", "neither"])
 def test_a_row_without_a_known_label_is_encoded_without(label: Any):
     kind = task(labels=["bad", "good"])
-    assert windows(kind, row("ab", label)) == [{"input_ids": [65, 66], "lost": 0}]
+    assert windows(kind, row("ab", label)) == [{"input_ids": [65, 66], "source": 2, "lost": 0}]
 
 
 @pytest.mark.parametrize(("side", "ids"), [("right", [65, 66]), ("left", [67, 68])])
 def test_long_texts_are_cut_and_what_is_lost_is_counted(side: str, ids: list[int]):
     kind = task(labels=["bad", "good"], max_length=2, truncation_side=side)
-    assert windows(kind, row("abcd", "bad")) == [{"input_ids": ids, "lost": 2, "label": 0}]
+    assert windows(kind, row("abcd", "bad")) == [
+        {"input_ids": ids, "source": 2, "lost": 2, "label": 0}
+    ]
 
 
 def test_a_pair_is_encoded_in_its_template():
     kind = task(labels=["x", "y"], text_pair="b", template="{text}!{text_pair}", max_length=4)
     assert windows(kind, row("abcdef", "x", b="g")) == [
-        {"input_ids": [65, 66, 1, 71], "lost": 4, "label": 0}
+        {"input_ids": [65, 66, 1, 71], "source": 3, "lost": 4, "label": 0}
     ]
 
 
@@ -339,7 +343,7 @@ def test_baselines_never_look_at_the_labels_of_the_test(caplog: pytest.LogCaptur
 def test_the_template_stands_around_the_text_and_outlasts_truncation():
     kind = task(labels=["x", "y"], template="<{text}=>", max_length=6)
     assert windows(kind, row("abcdef", "x")) == [
-        {"input_ids": [28, 65, 66, 67, 29, 30], "lost": 3, "label": 0}
+        {"input_ids": [28, 65, 66, 67, 29, 30], "source": 3, "lost": 3, "label": 0}
     ]
 
 

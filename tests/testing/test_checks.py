@@ -292,6 +292,15 @@ def test_two_rows_are_enough_for_a_training() -> None:
     assert failures(*names, rows=OPINIONS[:2]) == {}
 
 
+@pytest.mark.parametrize(
+    "base", ["SequenceClassification", "TokenClassification", "ConditionalGeneration"]
+)
+def test_runs_of_every_kind_are_really_stopped_and_go_on(base: str) -> None:
+    plugin(base=base)
+    (found,) = outcomes("mine", OF[base], only=["a_run_goes_on_as_if_never_stopped"])
+    assert found.word == "ok"
+
+
 def test_a_task_in_a_chat_template_is_tried_like_any_other() -> None:
     plugin(base="ConditionalGeneration", body='chat: bool = True\n"""By the chat template."""')
     names = ["windows_have_their_shape", "the_cue_is_kept", "every_strategy_ends"]
