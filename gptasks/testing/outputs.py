@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gptasks.data.encoding import IGNORED, targets_of
+from gptasks.errors import listing
 from gptasks.task import Layout, Prediction, Row, Task
 from gptasks.testing.subject import CheckFailed, Skipped, Subject
 from gptasks.testing.trials import answers_in, longer, with_another_answer, without_answer
@@ -88,6 +89,11 @@ def predictions_have_their_shape(subject: Subject) -> None:
             raise CheckFailed(f"{row.id}: the scores are no numbers: {dict(one.scores)!r}")
         if task.answer == "label" and task.labels:
             _check_probabilities(row, one, task.labels)
+        if task.answer == "tags" and (odd := set(one.value) - set(task.labels)):
+            raise CheckFailed(
+                f"{row.id}: {listing(sorted(odd))} is none of the task's labels "
+                f"({listing(task.labels)})"
+            )
         try:
             same = json.loads(json.dumps(one.value)) == one.value
             json.dumps(dict(one.details), allow_nan=False)

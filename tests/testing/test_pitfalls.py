@@ -99,6 +99,15 @@ PITFALLS: dict[str, tuple[str, dict[str, str], str, str]] = {
         "ConditionalGeneration",
         "rows.jsonl:1: a token after the prompt is no target",
     ),
+    "tags of another scheme": (
+        "predictions_have_their_shape",
+        {"body": "def merge(self, row, parts):\n"
+                 "    found = super().merge(row, parts)\n"
+                 "    return Prediction([f'S{tag[1:]}' if tag[0] == 'B' else 'S-X'\n"
+                 "                       for tag in found.value], found.scores, found.details)"},
+        "TokenClassification",
+        "is none of the task's labels (O, B-",
+    ),
     "a prompt that is a target": (
         "training_reads_what_use_reads",
         {"body": "def encode(self, row, tokenizer):\n"
