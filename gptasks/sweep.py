@@ -83,8 +83,7 @@ def summary(done: Sequence[tuple[RunConfig, Path]]) -> list[str]:
     )
     return [
         formatted(compare([*folders]), "table"),
-        "",
-        *best,
+        *(["", *best] if best else []),
         "",
         table([[*pair] for pair in zip(told_apart(configs), folders, strict=True)]),
         f"this table again: {shlex.join(['python', '-m', 'gptasks', 'compare', *folders])}",

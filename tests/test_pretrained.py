@@ -76,7 +76,7 @@ def test_a_tokenizer_opens_without_weights_and_without_an_earlier_task_s_templat
     change(folder, max_position_embeddings=77)
     tokenizer, context = load_tokenizer(BackboneOptions(path=str(folder)), "mine")
     assert context == 77
-    assert tokenizer.encode("ab") == ([65, 66], 0)
+    assert tokenizer.encode("ab") == ([65, 66], 2, 0)
     with pytest.raises(BackboneError, match="safetensors"):
         opened(path=str(folder))
 

@@ -55,7 +55,7 @@ def compare_runs(
 ) -> Comparison:
     """The same of runs that were read; broken: what else was found, for the comparison's notes."""
     if not runs:
-        told = "; ".join(f"{one.path}: {one.reason}" for one in broken)
+        told = "; ".join(one.said for one in broken)
         raise RunError(f"there is no finished run to compare: {told}")
     comparison = tabled(runs, broken, by, metrics)
     from gptasks.compare.pairs import add_tests

@@ -296,7 +296,4 @@ def _notes(comparison: Comparison, style: _Style) -> list[str]:
             "rows needed: to find this difference in 80% of all cases."
         )
     notes += comparison.notes
-    for one in comparison.broken:
-        path = "" if one.path in one.reason else f"{one.path}: "
-        notes.append(f"left out: {path}{one.reason}")
-    return notes
+    return [*notes, *(f"left out: {one.said}" for one in comparison.broken)]

@@ -65,6 +65,11 @@ class Broken:
     path: str
     reason: str
 
+    @property
+    def said(self) -> str:
+        """The reason, with the path where it does not name it."""
+        return self.reason if self.path in self.reason else f"{self.path}: {self.reason}"
+
 
 @dataclass
 class Column:

@@ -172,6 +172,7 @@ _MORE = {"details": {EVERY: None}, "slices": {EVERY: None}}
 """The shapes of a line of predictions, and of what it may hold beside."""
 
 _NUMBERS = (float, int, type(None))
+_CELLS = (*_NUMBERS, str, bool)
 
 
 def _is_whole(record: Any) -> bool:
@@ -181,7 +182,8 @@ def _is_whole(record: Any) -> bool:
             type(record["id"]) is str
             and all(type(score) in _NUMBERS for score in record["scores"].values())
             and _is_alike(record["prediction"], record["reference"])
-            and all(type(record.get(key, {})) is dict for key in _MORE)
+            and type(record.get("details", {})) is dict
+            and all(type(cell) in _CELLS for cell in record.get("slices", {}).values())
         )
     except (KeyError, TypeError, AttributeError):
         return False
@@ -200,7 +202,12 @@ def _fault(record: Any) -> str:
     if not isinstance(record, dict):
         return "it holds no object"
     more = {key: shape for key, shape in _MORE.items() if key in record}
-    return misfit(record, {**_LINE, **more}) or (
+    if fault := misfit(record, {**_LINE, **more}):
+        return fault
+    for name, cell in record.get("slices", {}).items():
+        if type(cell) not in _CELLS:
+            return f"slices.{name} is {str(cell)[:40]!r}, where a text, a number or null should be"
+    return (
         f"prediction {str(record['prediction'])[:40]!r} is not of the kind of reference "
         f"{str(record['reference'])[:40]!r}"
     )

@@ -87,6 +87,9 @@ def test_rows_of_files_of_other_names_are_matched_by_their_places(two: Path) -> 
          "row 0 (from 0): the score of 'bad' is nan; a probability lies between 0 and 1 (has its "
          "model diverged? a lower trainer.learning_rate would help)"),
         (lambda n, record: None, "{run} keeps 0 predictions, where it was tested on 20 rows."),
+        (lambda n, record: {**record, "slices": {"year": {}}},
+         "{run}/predictions/test.jsonl, line 1, is damaged: slices.year is '{{}}', where a text, a "
+         "number or null should be."),
         (lambda n, record: {**record, "slices": ["a"]},
          "{run}/predictions/test.jsonl, line 1, is damaged: slices is a list, where an object "
          "should be."),

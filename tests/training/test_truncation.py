@@ -67,6 +67,7 @@ def test_each_split_has_its_share_on_the_screen_and_in_the_results() -> None:
         "rows_cut": 8,
         "share_of_rows_cut": 0.5,
         "tokens": 8 * 10 + 8 * 3,
+        "source_tokens": 8 * 10 + 8 * 3,
         "tokens_lost": 8 * 9,
         "share_of_tokens_lost": 72 / 176,
         "targets": 16,

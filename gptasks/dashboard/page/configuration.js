@@ -21,7 +21,7 @@ async function configuration() {
     section("Configuration", el("div", { class: "controls" }, taskMenu(), runMenu("a", "A"), runMenu("b", "B"), labelled(`The best ${BESIDE} beside each other`, every), labelled("Equal keys too", whole)),
       rows.length ? table([{ name: "Key", get: (key) => key, show: (key) => el("code", {}, key) }, ...columns], rows, { caption: `${count(differ.length, "key")} of ${keys.length} differ`, rowClass: (key) => (state.keys && differ.includes(key) ? "differs" : "") }) : note("The configurations are equal."),
       others.length ? table([{ name: "Library", get: (name) => name }, ...drawn.map((i) => ({ name: called(i), get: (name) => head.runs[i].versions?.[name] }))], others, { caption: "Versions that differ" }) : null),
-    section("To repeat a run", drawn.map((i) => el("div", {}, el("h3", {}, called(i)), el("pre", {}, head.runs[i].command || "its command is not known"), copyButton(head.runs[i].command),
+    section("To repeat a run", [...new Set(drawn)].map((i) => el("div", {}, el("h3", {}, called(i)), el("pre", {}, head.runs[i].command || "its command is not known"), copyButton(head.runs[i].command),
       note(madeWith(head.runs[i]))))),
   ];
 }

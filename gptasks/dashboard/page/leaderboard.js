@@ -39,12 +39,16 @@ function systems() {
       scored(cell, scales[number]),
       below.map((line) => el("small", { class: "below" }, line)));
   };
+  const [first, ...others] = keys.map((key, number) => ({
+    name: key,
+    get: (line) => line.name[key],
+    show: (line) => (number === 0 ? nameOf(line, key) : line.name[key]),
+  }));
+  // On a phone the scores come before the other names, or they would be out of sight.
+  const [before, after] = matchMedia("(max-width: 40rem)").matches ? [[], others] : [others, []];
   const shown = [
-    ...keys.map((key, number) => ({
-      name: key,
-      get: (line) => line.name[key],
-      show: (line) => (number === 0 ? nameOf(line, key) : line.name[key]),
-    })),
+    first,
+    ...before,
     ...columns.map((column, number) => ({
       number,
       name: `${keys.includes("task") ? "" : `${column.task} `}${column.metric}`,
@@ -54,6 +58,7 @@ function systems() {
       get: (line) => place.get(`${line.number}.${number}`)?.value,
       show: (line) => inside(place.get(`${line.number}.${number}`), number),
     })),
+    ...after,
   ];
   const rows = lines.map((line, number) => ({ ...line, number, cells: cells.filter((cell) => cell.system === number) }));
   const box = el("div");
