@@ -321,6 +321,12 @@ def test_a_phone_has_no_page_wider_than_itself(browser: Any, report: Path) -> No
             page.open(tab)
             page.until(DRAWN)
             assert page.run("return document.documentElement.scrollWidth") <= 390, tab
+        page.open("leaderboard")
+        page.until(DRAWN)
+        heads, edges = "document.querySelectorAll('table')[0].querySelectorAll('thead th')", []
+        for n in range(2):  # the name of a configuration, and its first score
+            edges.append(page.run(f"return {heads}[{n}].getBoundingClientRect().right"))
+        assert edges[0] < edges[1] <= 390
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 

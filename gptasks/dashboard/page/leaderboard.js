@@ -39,16 +39,17 @@ function systems() {
       scored(cell, scales[number]),
       below.map((line) => el("small", { class: "below" }, line)));
   };
-  const [first, ...others] = keys.map((key, number) => ({
-    name: key,
-    get: (line) => line.name[key],
-    show: (line) => (number === 0 ? nameOf(line, key) : line.name[key]),
-  }));
-  // On a phone the scores come before the other names, or they would be out of sight.
-  const [before, after] = matchMedia("(max-width: 40rem)").matches ? [[], others] : [others, []];
+  const whole = (line) => keys.map((key) => line.name[key]).filter(Boolean).join(" ");
+  // On a phone the names stand in one column, or the scores would be out of sight.
+  const names = matchMedia("(max-width: 40rem)").matches
+    ? [{ name: "configuration", title: keys.join(", "), get: whole, show: (line) => nameOf(line, whole(line)) }]
+    : keys.map((key, number) => ({
+      name: key,
+      get: (line) => line.name[key],
+      show: (line) => (number === 0 ? nameOf(line, line.name[key]) : line.name[key]),
+    }));
   const shown = [
-    first,
-    ...before,
+    ...names,
     ...columns.map((column, number) => ({
       number,
       name: `${keys.includes("task") ? "" : `${column.task} `}${column.metric}`,
@@ -58,7 +59,6 @@ function systems() {
       get: (line) => place.get(`${line.number}.${number}`)?.value,
       show: (line) => inside(place.get(`${line.number}.${number}`), number),
     })),
-    ...after,
   ];
   const rows = lines.map((line, number) => ({ ...line, number, cells: cells.filter((cell) => cell.system === number) }));
   const box = el("div");
@@ -79,13 +79,13 @@ function systems() {
     footnotes.length ? el("ul", { class: "footnotes" }, footnotes) : null);
 }
 
-function nameOf(line, key) {
+function nameOf(line, name) {
   const run = line.cells[0]?.runs[0];
-  if (line.baseline || run === undefined) return `${line.name[key] ?? ""} baseline ${line.baseline}`.trim();
+  if (line.baseline || run === undefined) return `${name ?? ""} baseline ${line.baseline}`.trim();
   return el("button", { type: "button", class: "link", onclick: () => {
     choose({ task: head.runs[run].task, a: head.runs[run].path, tab: "scores" });
     show();
-  } }, line.name[key] || "–");
+  } }, name || "–");
 }
 
 function tests() {
