@@ -198,13 +198,18 @@ def _checked(
         raise RunError(f"{run.path}: ids of its predictions stand there twice.")
     found = metric(stored.predictions, stored.references, run.labels)
     value = _value(found, len(stored.ids))
-    told = run.scores["test"][column.metric].value
+    check_value(run, column.metric, value)
+    return _Answers(stored, run.labels, metric, found, value)
+
+
+def check_value(run: RunRecord, metric: str, value: float) -> None:
+    """Raise RunError where the predictions of a run give another score than its results hold."""
+    told = run.scores["test"][metric].value
     if not math.isclose(value, told, rel_tol=1e-6, abs_tol=1e-6):
         raise RunError(
-            f"{run.path}: its predictions give {column.metric} {value:.4f}, its results.json says "
+            f"{run.path}: its predictions give {metric} {value:.4f}, its results.json says "
             f"{told:.4f}."
         )
-    return _Answers(stored, run.labels, metric, found, value)
 
 
 def _in_common(

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,10 +19,12 @@ from typing import Any
 import numpy as np
 
 from gptasks.compare import Broken, Comparison, RunRecord, metrics_of_plugins
+from gptasks.compare.pairs import check_value
 from gptasks.dashboard.details import are_labels, are_tags, details
 from gptasks.dashboard.rows import Answers, lengths_of, read_answers, slices_of
 from gptasks.errors import GptasksError, RunError
 from gptasks.evaluation import sampled
+from gptasks.metrics import measure
 from gptasks.runs import CONFIG, HISTORY, RESULTS, HistoryFile, flat, read_config
 from gptasks.runtime import versions
 from gptasks.tracking.tracker import plain
@@ -182,11 +186,11 @@ class _Rows:
         self._base: tuple[RunRecord, Answers] | None = None
 
     def base(self) -> tuple[RunRecord, Answers] | None:
-        """The first run whose predictions can be read, of those that keep most columns, and
-        these."""
+        """The first run whose predictions are what it says of itself, of those that keep most
+        columns, and these."""
         for run in self._with_columns_first() if self._base is None else ():
             try:
-                self._base = run, read_answers(run)
+                self._base = run, _sound(run)
             except GptasksError:
                 continue
             self.lengths = lengths_of(self._base[1].inputs)
@@ -247,6 +251,19 @@ class _Rows:
             block["predictions"] = _packed([one.value for one in predictions], run.labels)
         block["scores"] = _confidence(predictions, shown.stored.references, run.labels)
         return plain(_rounded(block))
+
+
+def _sound(run: RunRecord) -> Answers:
+    """The predictions of a run, if they give the score that its results hold: others are measured
+    by them."""
+    found = read_answers(run)
+    for name, score in itertools.islice(run.scores["test"].items(), 1):
+        stored, extra = found.stored, metrics_of_plugins([name])
+        given = (stored.predictions, stored.references, run.labels)
+        measured = measure(name, *given, extra=extra)
+        if not math.isnan(score.value):
+            check_value(run, name, float(measured(np.ones((len(stored.ids), 1)))[0]))
+    return found
 
 
 def _ordered(own: Answers, base: Answers) -> Answers:

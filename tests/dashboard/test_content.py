@@ -102,6 +102,16 @@ def test_predictions_that_can_t_be_shown_are_told(two: Path, change: Any, reason
     assert "fault" not in block_of(made, "answers", 0)
 
 
+def test_a_damaged_run_is_not_what_the_others_are_measured_by(two: Path) -> None:
+    """Though it is the first: its answers are others, its rows too."""
+    rewritten(two / "fair", lambda n, record: {**record, "reference": "good"})
+    made = content_of([two], tests="none")
+    assert block_of(made, "answers", 0) == {
+        "fault": "its predictions are not of the rows that other runs on this data have."
+    }
+    assert "fault" not in block_of(made, "answers", 1)
+
+
 def test_without_any_predictions_the_scores_are_still_there(two: Path) -> None:
     for run in ("fair", "good"):
         (two / run / "predictions/test.jsonl").unlink()
