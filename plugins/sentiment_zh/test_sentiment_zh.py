@@ -60,7 +60,7 @@ def test_a_chinese_character_takes_three_bytes_of_a_tokenizer_without_chinese():
     tokenizer = load_backbone(options, "tiny", dtype=torch.float32, device=device).tokenizer
     assert len(tokenizer.encode("很好").ids) == 6
     task = SequenceClassification(max_length=CHOSEN["max_length"])
-    ids, lost = task.tokenizer(tokenizer).encode("很" * 50)
+    ids, _, lost = task.tokenizer(tokenizer).encode("很" * 50)
     assert (len(ids), lost) == (128, 22)
 
 
