@@ -1,7 +1,7 @@
 """The hooks a plugin can answer; entry-point group `gptasks`. Hooks return classes, no more.
 
 A plugin answers those that it has something for. The built-in classes come through the same hooks
-(`builtin.py`).
+(`builtin.py`). What stands here has a signature and no body: pluggy calls the plugins, never these.
 """
 
 from __future__ import annotations
@@ -25,24 +25,20 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 @hookspec
 def register_tasks() -> list[type[Task]]:
     """Give the task classes this plugin adds; called once, before any configuration is read."""
-    raise NotImplementedError("a specification: pluggy calls the plugins that answer it")
 
 
 @hookspec
 def register_metrics() -> list[type[Metric]]:
     """Give the metrics this plugin adds; called when a name is asked for that gptasks has not, so
     that a metric may import what it needs."""
-    raise NotImplementedError("a specification: pluggy calls the plugins that answer it")
 
 
 @hookspec
 def register_sources() -> list[type[DataSource]]:
     """Give the data sources this plugin adds, for `task.data.source`; called with
     `register_tasks`."""
-    raise NotImplementedError("a specification: pluggy calls the plugins that answer it")
 
 
 @hookspec
 def register_trackers() -> list[type[Tracker]]:
     """Give the trackers this plugin adds, for `tracking`; called with `register_tasks`."""
-    raise NotImplementedError("a specification: pluggy calls the plugins that answer it")

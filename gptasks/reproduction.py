@@ -127,7 +127,6 @@ def check(run: Path, config: RunConfig) -> None:
 def compared(run: Path, again: Path) -> Reproduction:
     """Two finished runs of one configuration, side by side. Raises RunError where one is none."""
     (config, old), (new_config, new) = read_run(run), read_run(again)
-    was_edited = RunFolder(run).digests().get(CONFIG) != old["files"].get(CONFIG)
     parts = [
         _data(old, new),
         _files("model", old["model"], RunFolder(run).model, RunFolder(again).model),
@@ -139,10 +138,7 @@ def compared(run: Path, again: Path) -> Reproduction:
         _rest(old, new),
     ]
     told = [part for part in parts if part.differs or part.text]
-    return Reproduction(run, again, told, [
-        *([f"{CONFIG} of the first run is not as it was when that was made"] * was_edited),
-        *_explanations(config, old, new_config, new),
-    ])  # fmt: skip
+    return Reproduction(run, again, told, list(_explanations(run, config, old, new_config, new)))
 
 
 def _beside(run: Path, resolved: Mapping[str, Any]) -> Path:
@@ -261,11 +257,14 @@ def _distance(one: Any, other: Any) -> float:
 
 
 def _explanations(
+    run: Path,
     config: Mapping[str, Any],
     old: Mapping[str, Any],
     new_config: Mapping[str, Any],
     new: Mapping[str, Any],
 ) -> Iterator[str]:
+    if RunFolder(run).digests().get(CONFIG) != old["files"].get(CONFIG):
+        yield f"{CONFIG} of the first run is not as it was when that was made"
     for name, split in new["data"].items():
         if split["sha256"] != old["data"][name]["sha256"]:
             yield f"the {name} rows are others"

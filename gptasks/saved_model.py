@@ -184,7 +184,7 @@ def load_model(
     check_loaded(report, f"the model in {folder}", RunError)
     if fault := _misnamed(hf.config, layout):
         raise RunError(f"{folder}/config.json says {fault}; {ADVICE}")
-    tokenizer = saved_tokenizer(folder, trust_remote_code=trust_remote_code)
+    tokenizer = saved_tokenizer(folder)
     decoder = getattr(hf, hf.base_model_prefix) if layout else hf
     decoder = decoder.to(runtime.device).eval().requires_grad_(False)
     backbone = Backbone(decoder, tokenizer, str(folder), str(folder))
@@ -202,17 +202,16 @@ def load_model(
     return Model(task, backbone, head).eval()
 
 
-def saved_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Tokenizer:
-    """The tokenizer that `save_model` wrote. Raises RunError in one line when it is broken."""
-    import transformers
+def saved_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer that `save_model` wrote: of transformers' general class, which needs no code
+    that came with a backbone. Raises RunError in one line when it is broken."""
+    from transformers import PreTrainedTokenizerFast
 
     from gptasks.tokenizer import Tokenizer
 
     try:
         with quiet_transformers():
-            hf = transformers.AutoTokenizer.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=trust_remote_code
-            )
+            hf = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # missing files, broken JSON
         raise _unopened(folder, error) from error
     limit = hf.model_max_length

@@ -19,6 +19,7 @@ from gptasks import api
 from gptasks.errors import BackboneError, RunError
 from gptasks.options import BackboneOptions
 from gptasks.pretrained import load_backbone
+from gptasks.verification import Verifier
 
 CODE = """
 from pathlib import Path
@@ -150,6 +151,10 @@ def test_a_run_is_trained_with_the_code_and_asks_again_when_it_is_opened(
     with pytest.raises(RunError) as caught:
         api.load("RUN").predict(["the film was great"])
     assert str(caught.value) == fault
+    assert not ran.exists()
+
+    checks = {check.name: check.state for check in Verifier().checks(finished)}
+    assert checks["truncation"] == "ok"  # a tokenizer needs no code of theirs
     assert not ran.exists()
 
     done = gptasks("predict", "RUN", "the film was great", "--trust-remote-code")

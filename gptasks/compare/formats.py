@@ -251,16 +251,17 @@ def _test_lines(comparison: Comparison, style: _Style) -> list[list[str]]:
     shown += [
         ("p Holm", lambda test: _p(test.p_holm)),
         ("effect", lambda test: "–" if test.effect is None else f"{test.effect:.3f}"),
-        ("rows needed", _needed),
+        ("rows needed", lambda test: needed(test.rows_needed, needs_seeds=test.needs_seeds)),
     ]
     lines = [[name for name, _ in shown]]
     return lines + [[style.escaped(said(test)) for _, said in shown] for test in tests]
 
 
-def _needed(test: Test) -> str:
-    if test.needs_seeds:
+def needed(rows: int | None, *, needs_seeds: bool) -> str:
+    """What it takes to resolve a difference: so many rows, or more seeds."""
+    if needs_seeds:
         return "more seeds"
-    return f"{test.rows_needed:,}" if test.rows_needed else "–"
+    return f"{rows:,}" if rows else "–"
 
 
 def _called(comparison: Comparison, number: int) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gptasks.compare import metrics_of_plugins
+from gptasks.compare.formats import needed
 from gptasks.compare.model import Cell, Column, Comparison, RunRecord, Test
 from gptasks.compare.pairs import add_tests
 from gptasks.compare.reading import read_runs
@@ -255,7 +256,7 @@ def _gated(
         p=test.p_holm,
         rows=test.rows,
         rows_needed=rows_needed(test.effect, alpha),
-        needs_seeds=test.p_seeds is not None and test.p_seeds == test.p and test.p_holm >= alpha,
+        needs_seeds=test.is_by_seeds and test.p_holm >= alpha,
         old_seeds=len(old.runs),
         new_seeds=len(new.runs),
         verdict=verdict,
@@ -289,12 +290,6 @@ def _few(one: Gated) -> str:
     return ""
 
 
-def _needed(one: Gated) -> str:
-    if one.needs_seeds:
-        return "more seeds"
-    return f"{one.rows_needed:,}" if one.rows_needed else "–"
-
-
 def _cells(one: Gated) -> list[str]:
     def value(number: float, seeds: int) -> str:
         return f"{number:.4f}" + (f" of {seeds} seeds" if seeds > 1 else "")
@@ -307,6 +302,6 @@ def _cells(one: Gated) -> list[str]:
         f"{one.difference:.4f} [{one.low:.4f}, {one.high:.4f}]",
         "<0.0001" if one.p < 0.00005 else f"{one.p:.4f}",
         f"{one.rows:,}",
-        _needed(one),
+        needed(one.rows_needed, needs_seeds=one.needs_seeds),
         one.verdict,
     ]

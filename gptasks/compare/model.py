@@ -185,6 +185,11 @@ class Test:
     needs_seeds: bool = False
     """Whether it is not, and `p_seeds` is why: more seeds would tell, and more rows would not."""
 
+    @property
+    def is_by_seeds(self) -> bool:
+        """Whether `p_seeds` is the one that counts."""
+        return self.p_seeds is not None and self.p_seeds == self.p
+
 
 @dataclass
 class Comparison:

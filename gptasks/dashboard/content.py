@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -257,12 +256,11 @@ def _sound(run: RunRecord) -> Answers:
     """The predictions of a run, if they give the score that its results hold: others are measured
     by them."""
     found = read_answers(run)
-    for name, score in itertools.islice(run.scores["test"].items(), 1):
+    told = (name for name, score in run.scores["test"].items() if not math.isnan(score.value))
+    if name := next(told, ""):
         stored, extra = found.stored, metrics_of_plugins([name])
-        given = (stored.predictions, stored.references, run.labels)
-        measured = measure(name, *given, extra=extra)
-        if not math.isnan(score.value):
-            check_value(run, name, float(measured(np.ones((len(stored.ids), 1)))[0]))
+        measured = measure(name, stored.predictions, stored.references, run.labels, extra=extra)
+        check_value(run, name, float(measured(np.ones((len(stored.ids), 1)))[0]))
     return found
 
 

@@ -39,7 +39,7 @@ class DataSource:
         paths start from `data.directory`, or from the current folder where that is None.
         Raises ConfigError or DataError where `name` stands for nothing.
         """
-        raise NotImplementedError(f"{type(self).__name__} answers neither open nor open_all")
+        raise PluginError(f"{type(self).__name__} answers neither open nor open_all")
 
     def open_all(
         self, data: DataOptions, wanted: Sequence[str], named: Sequence[str]

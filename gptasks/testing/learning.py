@@ -104,9 +104,10 @@ def a_run_goes_on_as_if_never_stopped(subject: Subject) -> None:
         last = subject.folder / "stopped" / "checkpoints" / "last"
         with patch.object(config.task, "loss", _stopped(config.task.loss, last)):
             train(config)
-        raise Skipped("the run was over before it could be stopped")
     except KeyboardInterrupt:
         pass
+    else:
+        raise Skipped("the run was over before it could be stopped")
     stopped = train(subject.config(*usual, run="stopped"))
     if _curves(whole) != _curves(stopped):
         raise CheckFailed("the curves of a whole run and of one that was stopped differ")
