@@ -6,8 +6,7 @@ import json
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gptasks.data.batching import collate, sorted_batches
@@ -17,7 +16,6 @@ from gptasks.metrics import LOSS, Score, point, score_all
 from gptasks.progress import Progress
 from gptasks.room import Room, holding
 from gptasks.task import Prediction, Row, Task
-from gptasks.tracking.tracker import plain
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -184,37 +182,6 @@ def _said(task: Task, values: Sequence[Any]) -> set[str]:
     return {
         json.dumps(said, default=str) for value in values for said in task.classes(value) or [value]
     }
-
-
-def write_predictions(
-    path: Path, task: Task, rows: Sequence[Row], predictions: Sequence[Prediction]
-) -> None:
-    """One JSON object a row: id, input, prediction, reference, scores, and slices and details where
-    there are any; a score that is no number is null."""
-    path.parent.mkdir(exist_ok=True)
-    temporary = path.with_suffix(".part")
-    # Half a surrogate pair, which UTF-8 has no bytes for, becomes JSON's own escape of it.
-    with temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
-        for record in records(task, rows, predictions):
-            file.write(json.dumps(plain(record), ensure_ascii=False) + "\n")
-    temporary.replace(path)
-
-
-def records(
-    task: Task, rows: Sequence[Row], predictions: Sequence[Prediction]
-) -> Iterator[dict[str, Any]]:
-    """The rows of `predictions/<split>.jsonl`."""
-    for row, prediction in zip(rows, predictions, strict=True):
-        slices = {name: row.get(name) for name in task.slice_by}
-        yield {
-            "id": row.id,
-            "input": task.shown(row),
-            "prediction": prediction.value,
-            "reference": task.reference(row),
-            "scores": dict(prediction.scores),
-            **({"slices": slices} if slices else {}),
-            **({"details": dict(prediction.details)} if prediction.details else {}),
-        }
 
 
 def references_of(task: Task, rows: Sequence[Row]) -> list[Any]:

@@ -16,20 +16,17 @@ from itertools import count, zip_longest
 from pathlib import Path
 from typing import Any
 
-from gptasks.compare.reading import records_in
 from gptasks.config import RunConfig, from_resolved
 from gptasks.data.sources import starts_here
 from gptasks.data.splits import load_splits
 from gptasks.errors import ConfigError, DataError, GptasksError, RunError, listing
 from gptasks.plugins import missing
+from gptasks.predictions import SCORED, records_in
 from gptasks.progress import counted
 from gptasks.registry import Registry
 from gptasks.runs import CONFIG, RunFolder, compare, flat, read_run
 
 logger = logging.getLogger(__name__)
-
-SCORED = ("validation", "test")
-"""The splits whose predictions are kept."""
 
 AGAIN = "-again"
 """What a run's name ends in when it was made again in a folder that nobody named."""

@@ -1,4 +1,3 @@
-import json
 import math
 
 import pytest
@@ -12,10 +11,8 @@ from gptasks.evaluation import (
     full_scores,
     predict_windows,
     quick_scores,
-    records,
     references_of,
     warn_if_constant,
-    write_predictions,
 )
 from gptasks.model import Model
 from gptasks.room import Room
@@ -157,48 +154,3 @@ def test_a_model_that_says_the_same_of_all_rows_is_told_of(caplog):
 def test_nothing_is_said_where_nothing_is_wrong(predictions, references, caplog):
     assert not warn_if_constant(task(), predictions, references)
     assert not caplog.messages
-
-
-# -- writing ------------------------------------------------------------------------------
-
-
-def test_predictions_are_written_one_object_a_row(tmp_path):
-    made = [Row({"text": 'gut, 负面\n"x"', "label": "bad"}, id="a.csv:2"), rows()[1]]
-    path = tmp_path / "predictions" / "test.jsonl"
-    write_predictions(path, task(), made, SAID[:2])
-    lines = path.read_text("utf-8").splitlines()
-    assert "负面" in lines[0]
-    assert json.loads(lines[0]) == {
-        "id": "a.csv:2",
-        "input": 'gut, 负面\n"x"',
-        "prediction": "good",
-        "reference": "bad",
-        "scores": {"bad": pytest.approx(0.1), "good": 0.9},
-    }
-    assert json.loads(lines[1])["id"] == "r1"
-    assert [p.name for p in path.parent.iterdir()] == ["test.jsonl"]
-
-
-def test_pairs_are_shown_as_pairs():
-    pair = task(text_pair="second")
-    row = Row({"text": "a", "second": "b", "label": "bad"}, id="1")
-    assert next(records(pair, [row], SAID[:1]))["input"] == {"text": "a", "text_pair": "b"}
-
-
-def test_odd_numbers_and_half_signs_are_still_json(tmp_path):
-    row = Row({"text": "half \ud83d a sign", "label": "bad"}, id="1")
-    odd = Prediction("bad", {"bad": float("nan"), "good": float("inf")})
-    path = tmp_path / "test.jsonl"
-    write_predictions(path, task(), [row], [odd])
-
-    def refuse(name):
-        raise AssertionError(name)
-
-    found = json.loads(path.read_text("utf-8"), parse_constant=refuse)
-    assert found["scores"] == {"bad": None, "good": None}
-    assert found["input"] == "half \ud83d a sign"
-
-
-def test_rows_and_predictions_that_do_not_match_are_our_own_fault(tmp_path):
-    with pytest.raises(ValueError, match="shorter"):
-        write_predictions(tmp_path / "x.jsonl", task(), rows(), SAID[:2])

@@ -31,7 +31,8 @@ LEVELS: dict[str, int] = {
          "registry"], 4,
     ),
     **dict.fromkeys(
-        ["config", "evaluation", "export", "preview", "runs", "selection", "training"], 5
+        ["config", "evaluation", "export", "predictions", "preview", "runs", "selection",
+         "training"], 5
     ),
     **dict.fromkeys(
         ["", "__main__", "api", "arguments", "catalogue", "cli", "compare", "dashboard",

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from gptasks.compare.model import RunRecord
-from gptasks.compare.reading import Stored, check_count, prediction_of, records_in
+from gptasks.compare.reading import Stored, check_count
 from gptasks.dashboard.details import Slice, are_labels
+from gptasks.predictions import prediction_of, records_in
 from gptasks.runs import RunFolder
 from gptasks.words import words
 

@@ -24,9 +24,9 @@ from gptasks.evaluation import (
     references_of,
     sampled,
     warn_if_constant,
-    write_predictions,
 )
 from gptasks.metrics import LOSS, Score, check_names, is_better_higher
+from gptasks.predictions import SCORED, write_predictions
 from gptasks.progress import counted, duration
 from gptasks.room import Room, is_out_of_memory
 from gptasks.runs import RunFolder, writing
@@ -287,7 +287,7 @@ class _Session:
             windows, room = self.encodings[name].windows, self.rooms.predicting(AFTER)
             return self._timed("prediction", lambda: self._predict(model, windows, name, room))
 
-        return {name: predict(name) for name in ("validation", "test")}
+        return {name: predict(name) for name in SCORED}
 
     def _predict(
         self, model: nn.Module, windows: Sequence[Window], split: str, room: Room

@@ -33,7 +33,7 @@ def run(argv: Sequence[str]) -> None:
     add_reading(parser, "--data")
     options = parser.parse(argv)
 
-    from gptasks.evaluation import records
+    from gptasks.predictions import records
 
     with keys_as_flags(), contextlib.ExitStack() as stack:
         run = opened_run(options)

@@ -12,8 +12,9 @@ from typing import Any
 
 from gptasks.data.sources import SPLITS
 from gptasks.errors import listing
-from gptasks.evaluation import full_scores, records, references_of
+from gptasks.evaluation import full_scores, references_of
 from gptasks.metrics import Score
+from gptasks.predictions import SCORED, records
 from gptasks.progress import counted
 from gptasks.runs import CONFIG, RESULTS
 from gptasks.task import Prediction, Task
@@ -22,7 +23,6 @@ from gptasks.verification.subject import (
     ADAPTER,
     FILES,
     MODEL,
-    SCORED,
     Mismatch,
     NotChecked,
     Subject,

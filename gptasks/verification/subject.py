@@ -8,19 +8,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gptasks.compare.reading import prediction_of, records_in
 from gptasks.data.opening import File
 from gptasks.data.sources import SPLITS, files_of, starts_here
 from gptasks.data.splits import Split, load_splits
 from gptasks.errors import GptasksError
+from gptasks.predictions import prediction_of, records_in
 from gptasks.runs import RunFolder
 from gptasks.task import Prediction, Task
 
 if TYPE_CHECKING:
     from gptasks.config import RunConfig
-
-SCORED = ("validation", "test")
-"""The splits whose predictions are kept."""
 
 MODEL, ADAPTER, FILES = "model", "adapter", "files"
 """The keys of results.json with the SHA-256 of files: those of two folders, and the run's own."""
