@@ -24,20 +24,6 @@ if TYPE_CHECKING:
     from gptasks.registry import Registry
     from gptasks.task import DataOptions, Row, Task
 
-COLUMNS = {
-    "text": "the text",
-    "text_pair": "the second text",
-    "label": "the label",
-    "tokens": "the words",
-    "tags": "their tags",
-    "spans": "what is marked in the text",
-    "source": "the text to write from",
-    "target": "the text to write",
-}
-"""Options of tasks that name a column, which the verbs take as flags of the same name; and what it
-holds."""
-
-
 _OTHERS = (".csv", ".tsv", ".json", ".parquet", ".xlsx")
 """Endings of files that hold something else than an object a line."""
 
@@ -79,8 +65,10 @@ class Parser(argparse.ArgumentParser):
 def add_reading(parser: Parser, flag: str) -> None:
     """The flags that say how a file is read and which of its columns are meant."""
     group = parser.add_argument_group(f"reading {flag}")
-    for key, held in COLUMNS.items():
-        group.add_argument(_flag(key), metavar="COLUMN", help=f"column with {held}")
+    group.add_argument(
+        "--column", metavar="OPTION=NAME", action="append", default=[],
+        help="the column that task.OPTION means there: text=review, label=stars, …; repeatable",
+    )  # fmt: skip
     group.add_argument(
         "--format", metavar="FORMAT", help="csv, tsv, json, jsonl, parquet, txt, conll or documents"
     )
@@ -106,16 +94,30 @@ def opened_run(options: argparse.Namespace) -> Run:
     if faults:
         raise ConfigError(*faults)
     run = load(options.run, device=options.device, trust_remote_code=options.trust_remote_code)
-    given = {key: getattr(options, key) for key in COLUMNS if getattr(options, key) is not None}
-    for key in given:
-        if not hasattr(run.task, key):
-            there = listing(_flag(one) for one in COLUMNS if hasattr(run.task, one))
-            raise ConfigError(
-                f"a task of kind '{type(run.task).name}' has no {_flag(key)}; its columns are "
-                f"named by {there or 'none of the flags'}."
-            )
-    run.task = dataclasses.replace(run.task, **given)
+    run.task = dataclasses.replace(run.task, **_columns(options.column, type(run.task)))
     return run
+
+
+def _columns(given: Sequence[str], kind: type[Task]) -> dict[str, Any]:
+    """What --column says, by option."""
+    from gptasks.fields import columns_of
+
+    there = columns_of(kind)
+    found: dict[str, str] = {}
+    for one in given:
+        option, sign, name = one.partition("=")
+        if not sign or not name:
+            raise ConfigError(f"--column {one}: give it as OPTION=NAME, such as text=review.")
+        if option not in there:
+            near = suggest(option, there) or "."
+            raise ConfigError(
+                f"--column {one}: a task of kind '{kind.name}' has no column '{option}'{near} "
+                f"It has {listing(there) or 'none'}."
+            )
+        if option in found:
+            raise ConfigError(f"--column names {option} twice, as {found[option]} and {name}.")
+        found[option] = name
+    return found
 
 
 def data_options(options: argparse.Namespace, path: str) -> DataOptions:
@@ -263,21 +265,14 @@ def _bytes(stream: Any) -> Any:
     return io.BytesIO(stream.read().encode()) if buffer is None else buffer
 
 
-def _flag(key: str) -> str:
-    return "--" + key.replace("_", "-")
-
-
 def _named_by_flags(text: str) -> str:
     # A model that is trained can't learn more labels, so that advice goes.
     text = re.sub(r",? or name all (labels )?by task\.labels=\[…\]", "", text)
     text = re.sub(r", or leave them out with task\.data\.max_bad=\d+", "", text)
     text = re.sub(r", where task\.data\.max_bad=0 may be left out", "", text)
     text = text.replace("task.data.quoting=false", "--no-quoting")
-    text = re.sub(
-        rf"\btask\.(?:data\.)?({'|'.join(COLUMNS)}|format|columns|delimiter|encoding)\b",
-        lambda found: _flag(found[1]),
-        text,
-    )
+    text = re.sub(r"\btask\.(?:data\.)?(format|columns|delimiter|encoding)\b", r"--\1", text)
+    text = re.sub(r"\btask\.(\w+)=COLUMN", r"--column \1=COLUMN", text)
     text = re.sub(r"--columns=\[([^]]*)\]", r"--columns=\1", text)
     text = re.sub(r"\bdevice(=| must)", r"--device\1", text)
     return re.sub(r"\bset --", "give --", text)

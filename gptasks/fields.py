@@ -62,6 +62,18 @@ def options(cls: type) -> list[dataclasses.Field[Any]]:
     return [field for field in dataclasses.fields(cls) if field.init]
 
 
+def columns_of(cls: type) -> list[str]:
+    """The options of a task's class that name a column of its rows, by the metadata "column". A
+    subclass that gives one another default need not say so again."""
+    marked = {
+        name
+        for base in cls.__mro__
+        for name, field in getattr(base, "__dataclass_fields__", {}).items()
+        if field.metadata.get("column")
+    }
+    return [field.name for field in options(cls) if field.name in marked]
+
+
 def numbers(metadata: Mapping[str, Any]) -> dict[str, float]:
     """The limits among a field's metadata, in the order of `LIMITS`."""
     return {name: metadata[name] for name in LIMITS if name in metadata}

@@ -3,7 +3,8 @@
 The fields are the keys of the command line and of `conf/`; there is no second schema and no other
 place of defaults, but for two that a strategy fills in. Field metadata says what a type can't:
 "choices", "refused" (words that one may expect among them, each with the reason), "minimum",
-"maximum", "below" (an upper bound that is itself too much) and "internal" (not settable by users).
+"maximum", "below" (an upper bound that is itself too much), "internal" (not settable by users) and
+"column" (of a task: it names a column of the rows).
 """
 
 from __future__ import annotations

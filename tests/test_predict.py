@@ -140,9 +140,10 @@ def test_predict_reads_whole_files(run: str, tmp_path: Path) -> None:
         ("b.txt:1", "b.txt\n\nmore\n"),
     ]
     flags = ["--format", "documents"]
-    folders = gptasks("predict", run, "--input", "-", "--text=folder", *flags, stdin=b"a\nb\n")
+    typed = ("predict", run, "--input", "-")
+    folders = gptasks(*typed, "--column=text=folder", *flags, stdin=b"a\nb\n")
     assert folders.faults == ["gptasks: stdin:1: column 'folder' is empty"]
-    files = gptasks("predict", run, "--input", "-", "--text=file", *flags, stdin=b"a\nb\n")
+    files = gptasks(*typed, "--column=text=file", *flags, stdin=b"a\nb\n")
     assert [record["input"] for record in records(files.out)] == ["stdin"]
     (tmp_path / "a.txt").write_bytes(b"caf\xe9\n")
     done = gptasks("predict", run, "--input", str(tmp_path / "a.txt"), *flags)
@@ -156,7 +157,7 @@ def test_predict_reads_other_columns_encodings_and_files_without_a_header(
 ) -> None:
     path = tmp_path / "reviews.dat"
     path.write_bytes('1\tcafé "x\n'.encode("latin-1"))
-    flags = ["--format=tsv", "--columns=id,review", "--text=review", "--encoding=latin-1"]
+    flags = ["--format=tsv", "--columns=id,review", "--column=text=review", "--encoding=latin-1"]
     done = gptasks("predict", run, "--input", str(path), "--no-quoting", *flags)
     assert [record["input"] for record in records(done.out)] == ['café "x']
 
@@ -270,8 +271,9 @@ def test_predict_writes_ascii_where_the_terminal_has_no_more(run: str) -> None:
         (["predict", "RUN", "--input", "films.dat"], "the ending of films.dat tells no format; it "
          "may end in .csv, .tsv, .json, .jsonl, .parquet, .txt, .conll, .bio, .iob, each also with "
          ".gz, or give --format=csv|tsv|json|jsonl|parquet|txt|conll|documents."),
-        (["predict", "RUN", "--input", "films.csv", "--text", "txet"], "films.csv:2: column 'txet' "
-         "is not there; did you mean 'text'? (it has: text, label); give --text=COLUMN"),
+        (["predict", "RUN", "--input", "films.csv", "--column", "text=txet"], "films.csv:2: column "
+         "'txet' is not there; did you mean 'text'? (it has: text, label); give --column "
+         "text=COLUMN"),
         (["predict", "RUN", "--input", "films.csv", "--format", "cvs"], "--format must be one of "
          "csv, tsv, json, jsonl, parquet, txt, conll, documents; got 'cvs'; did you mean 'csv'?"),
         (["predict", "RUN", "--input", "films.csv", "--encoding", "utf9"], "--encoding=utf9: "
@@ -286,14 +288,19 @@ def test_predict_writes_ascii_where_the_terminal_has_no_more(run: str) -> None:
          "--encoding=…"),
         (["predict", "RUN", "a", "--output", "found.csv"], "--output found.csv: a JSON object a "
          "line is written; name it found.jsonl."),
-        (["evaluate", "RUN", "--tags", "a"], "a task of kind 'sequence_classification' has no "
-         "--tags; its columns are named by --text, --text-pair, --label."),
+        (["evaluate", "RUN", "--column", "labl=a"], "--column labl=a: a task of kind "
+         "'sequence_classification' has no column 'labl'; did you mean 'label'? It has text, "
+         "text_pair, label."),
+        (["evaluate", "RUN", "--column", "label"], "--column label: give it as OPTION=NAME, such "
+         "as text=review."),
+        (["evaluate", "RUN", "--column", "label=a", "--column", "label=b"], "--column names label "
+         "twice, as a and b."),
         (["evaluate"], "evaluate: RUN is missing. See gptasks evaluate --help."),
         (["evaluate", "RUN", "x"], "evaluate has no argument 'x'. See gptasks evaluate --help."),
         (["evaluate", "RUN", "--data", "no.csv"], "no file 'no.csv' in *"),
-        (["evaluate", "RUN", "--data", "films.csv", "--label", "labl"], "films.csv, all 4 rows: "
-         "column 'labl' is not there; did you mean 'label'? (it has: text, label); give "
-         "--label=COLUMN."),
+        (["evaluate", "RUN", "--data", "films.csv", "--column", "label=labl"], "films.csv, all 4 "
+         "rows: column 'labl' is not there; did you mean 'label'? (it has: text, label); give "
+         "--column label=COLUMN."),
         (["evaluate", "RUN", "--data", "films.csv", "--columns", "a,a"], "--columns has the name "
          "'a' twice; give each column a name of its own."),
         (["export"], "export: RUN is missing. See gptasks export --help."),
@@ -383,7 +390,7 @@ def test_evaluate_scores_another_file(run: str, tmp_path: Path) -> None:
         ["review", "verdict"],
     )
     out = tmp_path / "out.jsonl"
-    flags = ["--text=review", "--label=verdict"]
+    flags = ["--column=text=review", "--column=label=verdict"]
     done = gptasks("evaluate", run, "--data", str(path), *flags, f"--output={out}", "--json")
     assert (done.code, done.err) == (0, "")
     scores = json.loads(done.out)

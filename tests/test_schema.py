@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from gptasks.errors import ConfigError
-from gptasks.fields import Option, defaults, fields_of, limit_words, plain, type_at
+from gptasks.fields import Option, columns_of, defaults, fields_of, limit_words, plain, type_at
 from gptasks.options import BackboneOptions, RunOptions, TrainerOptions
 from gptasks.schema import build, check, without_interpolations
 from gptasks.task import DataOptions
@@ -178,6 +178,21 @@ def test_what_a_class_says_of_its_options_is_passed_on() -> None:
         build(Picky, {"low": 10}, "trainer")
     with pytest.raises(ConfigError, match=r"^Picky: low is too high$"):
         build(Picky, {"low": 10}, "")
+
+
+def test_options_that_name_a_column_are_known_below_a_class_that_says_so() -> None:
+    @dataclass
+    class Kind:
+        text: str = field(default="text", metadata={"column": True})
+        width: int = 3
+
+    @dataclass
+    class Plugin(Kind):
+        text: str = "review"
+        stars: str | None = field(default=None, metadata={"column": True})
+
+    assert columns_of(Plugin) == ["text", "stars"]
+    assert columns_of(TrainerOptions) == []
 
 
 def test_types_that_can_not_be_read_are_told_with_their_class() -> None:

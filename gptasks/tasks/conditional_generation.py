@@ -119,10 +119,10 @@ class ConditionalGeneration(Task):
     name: ClassVar[str] = "conditional_generation"
     answer: ClassVar[str] = "text"
 
-    source: str = "source"
+    source: str = field(default="source", metadata={"column": True})
     """Column with the text to write from."""
 
-    target: str = "target"
+    target: str = field(default="target", metadata={"column": True})
     """Column with the text to write."""
 
     template: str = "{source}\nAnswer:"

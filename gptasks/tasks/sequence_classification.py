@@ -33,13 +33,13 @@ class SequenceClassification(Task):
 
     name: ClassVar[str] = "sequence_classification"
 
-    text: str = "text"
+    text: str = field(default="text", metadata={"column": True})
     """Column with the text."""
 
-    text_pair: str | None = None
+    text_pair: str | None = field(default=None, metadata={"column": True})
     """Column with the second text of a pair; it follows the first, so it is read knowing it."""
 
-    label: str = "label"
+    label: str = field(default="label", metadata={"column": True})
     """Column with the label."""
 
     template: str | None = None

@@ -48,17 +48,17 @@ class TokenClassification(Task):
     name: ClassVar[str] = "token_classification"
     answer: ClassVar[str] = "tags"
 
-    tokens: str = "tokens"
+    tokens: str = field(default="tokens", metadata={"column": True})
     """Column with the words, a list or a text with spaces between them."""
 
-    tags: str = "tags"
+    tags: str = field(default="tags", metadata={"column": True})
     """Column with the tags, one a word, in the same form."""
 
-    text: str = "text"
+    text: str = field(default="text", metadata={"column": True})
     """Column with the text of a row that has no column of words. Words are then runs of letters and
     digits, single signs, and single characters in Chinese and other scripts without spaces."""
 
-    spans: str = "spans"
+    spans: str = field(default="spans", metadata={"column": True})
     """Column with what is marked in that text: a list of {"start": 0, "end": 5, "label": "PER"}, in
     characters, the end not included."""
 

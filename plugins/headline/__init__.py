@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from gptasks import ConditionalGeneration, DataError, Row, hookimpl
@@ -16,7 +16,7 @@ class Headline(ConditionalGeneration):
 
     name: ClassVar[str] = "headline"
 
-    article: str = "text"
+    article: str = field(default="text", metadata={"column": True})
     """Column with a whole article, its headline as the first line; a row without it has its
     columns `source` and `target`."""
 

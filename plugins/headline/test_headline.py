@@ -8,6 +8,7 @@ import pytest
 
 from gptasks import DataError, DataOptions, Row
 from gptasks.data.splits import load_splits
+from gptasks.fields import columns_of
 from gptasks.registry import Registry
 from plugins.headline import Headline, register_tasks
 
@@ -73,3 +74,7 @@ def test_the_plugin_offers_the_task():
     (found,) = [task for task in Registry().tasks() if task.name == "headline"]
     assert found.error is None
     assert "headline" in found.description
+
+
+def test_evaluate_and_predict_can_be_told_all_its_columns():
+    assert columns_of(Headline) == ["source", "target", "article"]

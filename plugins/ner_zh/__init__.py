@@ -35,7 +35,7 @@ class NerZh(TokenClassification):
 
     name: ClassVar[str] = "ner_zh"
 
-    tagged: str = "text"
+    tagged: str = field(default="text", metadata={"column": True})
     """Column with words and their parts of speech; it is read where a row has neither `spans` nor
     `tokens`, which are then taken as in every task of this kind."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from gptasks import DataError, Row, SequenceClassification, hookimpl
@@ -17,7 +17,7 @@ class Sentiment(SequenceClassification):
 
     name: ClassVar[str] = "sentiment"
 
-    rating: str | None = "rating"
+    rating: str | None = field(default="rating", metadata={"column": True})
     """Column with a number whose sign is the label; a file without it is read by its column of
     labels (`task.label`)."""
 

@@ -87,11 +87,11 @@ def trained(
 
 
 def test_a_flag_for_a_column_that_this_kind_has_not_is_told(trained: Callable[..., Path]):
-    done = gptasks("predict", str(trained(strategy="head")), "a", "--text-pair", "other")
+    done = gptasks("predict", str(trained(strategy="head")), "a", "--column", "text_pair=x")
     assert (done.code, done.out) == (2, "")
     fault = (
-        "a task of kind 'token_classification' has no --text-pair; its columns are named by "
-        "--text, --tokens, --tags, --spans."
+        "--column text_pair=x: a task of kind 'token_classification' has no column "
+        "'text_pair'; did you mean 'text'? It has tokens, tags, text, spans."
     )
     assert done.err == f"gptasks: {fault}\n"
 
