@@ -12,6 +12,7 @@ import yaml
 
 from gptasks.data.encoding import Ledger
 from gptasks.metrics import score_all
+from gptasks.runs import FORMAT
 from gptasks.task import Prediction
 
 LABELS = ("bad", "good")
@@ -76,7 +77,7 @@ def made_run(
         for lost in [cut if name == "test" else 0]
     }
     results = {
-        "format": 1,
+        "format": FORMAT,
         "task": task,
         "kind": task,
         "backbone": backbone,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gptasks.runs import SHAPE
+from gptasks.runs import FORMAT, SHAPE
 from gptasks.shape import EVERY
 
 CONFIG = {"task": {"name": "sentiment", "max_length": 512}, "seed": 0, "run": None}
@@ -19,7 +19,7 @@ def filled(shape: Any) -> Any:
     return {str: "x", int: 1, float: 0.5, bool: True}[shape]
 
 
-RESULTS = {**filled(SHAPE), "format": 1}
+RESULTS = {**filled(SHAPE), "format": FORMAT}
 
 
 def changed(**values) -> dict:

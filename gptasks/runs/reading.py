@@ -14,8 +14,9 @@ import yaml
 from gptasks.errors import RunError, first_line, listing, suggest
 from gptasks.shape import EVERY, misfit
 
-FORMAT = 1
-"""Version of results.json and of the folder's layout."""
+FORMAT = 2
+"""Version of results.json and of the folder's layout. Since 2 all keys are required; it has the
+SHA-256 of the run's files, and what was cut as a share of the texts."""
 
 CONFIG, RESULTS = "config.yaml", "results.json"
 
@@ -115,7 +116,10 @@ def read_run(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise RunError(f"{place} can't be read: {error}.") from error
     found = results.get("format") if isinstance(results, dict) else None
     if found != FORMAT:
-        raise RunError(f"{place} is of format {found}; this gptasks reads format {FORMAT}.")
+        raise RunError(
+            f"{place} is of format {json.dumps(found)}; this gptasks reads format {FORMAT}. Train "
+            "again, or read it by the gptasks that wrote it."
+        )
     missing = [key for key in SHAPE if key not in results]
     if missing:
         raise RunError(f"{place} lacks {listing(missing)}: it is not as gptasks wrote it.")

@@ -97,10 +97,15 @@ def test_truncated_results_are_one_line(text, begun):
 @pytest.mark.parametrize(
     ("results", "why"),
     [
-        ({**RESULTS, "format": 2}, r"results\.json is of format 2; this gptasks reads format 1"),
-        ({}, r"is of format None; this gptasks reads format 1"),
-        ([], r"is of format None; this gptasks reads format 1"),
-        ({"format": 1, "task": "x"}, r"lacks kind, backbone, strategy, .*: it is not as gptasks"),
+        (
+            {**RESULTS, "format": 1},
+            r"results\.json is of format 1; this gptasks reads format 2\. "
+            r"Train again, or read it by the gptasks that wrote it\.",
+        ),
+        ({**RESULTS, "format": "2"}, r'is of format "2"; this gptasks reads format 2'),
+        ({}, r"is of format null; this gptasks reads format 2"),
+        ([], r"is of format null; this gptasks reads format 2"),
+        ({"format": 2, "task": "x"}, r"lacks kind, backbone, strategy, .*: it is not as gptasks"),
         (
             {**RESULTS, "labels": [1]},
             r"results\.json is damaged: labels\[0\] is 1, where a text should "
@@ -164,8 +169,8 @@ def test_only_faults_of_the_system_are_explained(tmp_path):
         raise ValueError("disk full (os error 28)\nand more")
 
 
-def test_the_layout_is_of_version_1():
-    assert runs.FORMAT == 1
+def test_the_layout_is_of_version_2():
+    assert runs.FORMAT == 2
 
 
 @pytest.mark.parametrize(

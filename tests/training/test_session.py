@@ -83,7 +83,7 @@ def test_results_hold_what_the_reference_promises(finished):
         "command",
     ]
     assert set(results) == set(SHAPE)
-    assert results["format"] == 1
+    assert results["format"] == 2
     assert (results["task"], results["backbone"]) == ("sequence_classification", "tiny")
     assert (results["strategy"], results["seed"]) == ("lora", 0)
     assert results["labels"] == ["bad", "good"]
