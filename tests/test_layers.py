@@ -23,6 +23,7 @@ LEVELS: dict[str, int] = {
     ),
     **dict.fromkeys(
         ["tokenizer", "backbone", "generation", "model", "plain", "pretrained", "saved_model",
+         "gguf", "loading", "random_backbone",
          "strategies", "data", "hub", "metrics", "tracking"], 2,
     ),
     **dict.fromkeys(["tasks", "task_faults"], 3),
@@ -48,13 +49,16 @@ PLACES: dict[str, set[str]] = {
         "backbone",
         "tokenizer",
         "plain",
+        "gguf",
+        "loading",
         "pretrained",
+        "random_backbone",
         "saved_model",
         "strategies",
         "testing",
     },
     "peft": {"strategies"},
-    "tokenizers": {"tokenizer", "pretrained"},
+    "tokenizers": {"tokenizer", "random_backbone"},
     "safetensors": {"saved_model", "strategies", "training"},
     "accelerate": {"training", "evaluation", "room"},
     "evaluate": {"metrics"},
@@ -73,7 +77,7 @@ PLACES: dict[str, set[str]] = {
     "httpx2": {"data"},
     "pyarrow": {"data"},
     "charset_normalizer": {"data"},
-    "huggingface_hub": {"config", "hub", "pretrained", "training", "data"},
+    "huggingface_hub": {"config", "hub", "loading", "training", "data"},
 }
 """The only modules or packages that may import a library."""
 

@@ -17,7 +17,6 @@ from safetensors.torch import load_file
 from tiny_gguf import llama, write_gguf
 from tiny_models import CPU, backbone, batch_of, decoder, full_disk, furthest
 
-from gptasks import pretrained
 from gptasks.backbone import Backbone
 from gptasks.cache import entries
 from gptasks.config import compose
@@ -388,7 +387,7 @@ def test_a_gguf_file_is_converted_once(
     def refuse(*_: Any) -> None:
         raise AssertionError("converted a second time")
 
-    monkeypatch.setattr(pretrained, "_convert", refuse)
+    monkeypatch.setattr("gptasks.gguf._convert", refuse)
     again = opened("small.gguf", path=str(gguf))
     assert torch.equal(again.model.norm.weight, first.model.norm.weight)
 

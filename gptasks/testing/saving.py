@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gptasks.pretrained import quiet_transformers
+from gptasks.loading import quiet_transformers
 from gptasks.runtime import runtime
 from gptasks.testing.outputs import check_same
 from gptasks.testing.subject import CheckFailed, Skipped, Subject
