@@ -64,7 +64,7 @@ class Gated:
     """Rows with which a difference of this size would be found in 80% of all cases."""
 
     needs_seeds: bool
-    """Whether the spread of seeds is why it is not significant: more rows would not tell."""
+    """Whether the spread of seeds alone is why it is not significant: more rows would not tell."""
 
     old_seeds: int
     new_seeds: int
@@ -256,7 +256,7 @@ def _gated(
         p=test.p_holm,
         rows=test.rows,
         rows_needed=rows_needed(test.effect, alpha),
-        needs_seeds=test.is_by_seeds and test.p_holm >= alpha,
+        needs_seeds=test.lacks_seeds(alpha),
         old_seeds=len(old.runs),
         new_seeds=len(new.runs),
         verdict=verdict,

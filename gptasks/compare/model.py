@@ -183,12 +183,15 @@ class Test:
     """Whether `p_holm` is below 0.05."""
 
     needs_seeds: bool = False
-    """Whether it is not, and `p_seeds` is why: more seeds would tell, and more rows would not."""
+    """Whether it is not, and `p_seeds` alone is why: more seeds would tell, and more rows not."""
 
-    @property
-    def is_by_seeds(self) -> bool:
-        """Whether `p_seeds` is the one that counts."""
-        return self.p_seeds is not None and self.p_seeds == self.p
+    def lacks_seeds(self, alpha: float) -> bool:
+        """Whether the rows are enough for significance below `alpha`, and the seeds are not."""
+        return (
+            self.p_seeds is not None
+            and self.p_randomisation < alpha <= self.p_holm
+            and self.p_seeds == self.p
+        )
 
 
 @dataclass

@@ -78,7 +78,7 @@ def add_tests(
     corrected = holm([test.p for test in comparison.tests])
     for test, p in zip(comparison.tests, corrected, strict=True):
         test.p_holm, test.is_significant = p, p < ALPHA
-        test.needs_seeds = test.is_by_seeds and not test.is_significant
+        test.needs_seeds = test.lacks_seeds(ALPHA)
     for number, found in enumerate(cells):
         _mark(comparison, number, found, force=force)
 

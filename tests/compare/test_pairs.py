@@ -115,6 +115,17 @@ def test_seeds_are_tested_by_their_means_and_against_their_spread(tmp_path):
     assert not test.is_significant  # on these rows they differ, but seeds differ as much
 
 
+def test_where_rows_are_too_few_as_well_it_is_rows_that_are_asked_for(tmp_path):
+    for seed, (k, other) in enumerate(((34, 25), (24, 27), (35, 24))):
+        made_run(tmp_path / f"a{seed}", answers("+" * k + "-" * (40 - k)), seed=seed)
+        given = answers("-" * (40 - other) + "+" * other)
+        made_run(tmp_path / f"b{seed}", given, seed=seed, strategy="head")
+    (test,) = compare([tmp_path]).tests
+    assert test.p == test.p_seeds > test.p_randomisation > 0.05
+    assert (test.is_significant, test.needs_seeds) == (False, False)
+    assert test.rows_needed > test.rows
+
+
 def test_other_numbers_of_seeds_are_tested_by_their_means_too(tmp_path):
     for seed, k in enumerate((39, 37)):
         made_run(tmp_path / f"a{seed}", answers("+" * k + "-" * (40 - k)), seed=seed)
