@@ -121,7 +121,8 @@ def _otherwise(run: RunRecord, twin: RunRecord, metrics: Sequence[str]) -> str:
 def _baselines(
     runs: Sequence[RunRecord], by: Sequence[str], shown: Mapping[str, Sequence[str]]
 ) -> list[_Group]:
-    """Baselines of equal data are one line. They are learnt from the rows alone."""
+    """Baselines of equal data are one line, told by the run of the lowest seed. They are learnt
+    from the rows alone."""
     found: dict[Any, _Group] = {}
     for number, run in enumerate(runs):
         rows = _rows(run)
@@ -131,7 +132,9 @@ def _baselines(
             values = tuple((metric, scores[metric].value) for metric in metrics)
             same = (run.task, baseline, frozenset(rows.items()), repr(values))
             facts = {"limit": _shown(run.settings.get("limit")), **rows}
-            found.setdefault(same, _Group(run.task, baseline, name, facts, [number]))
+            group = found.setdefault(same, _Group(run.task, baseline, name, facts, [number]))
+            if run.seed < runs[group.runs[0]].seed:  # so that no order of folders matters
+                group.runs = [number]
     return list(found.values())
 
 

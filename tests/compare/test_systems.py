@@ -170,6 +170,13 @@ def test_by_seed_keeps_seeds_apart(tmp_path):
     assert names == [str(tmp_path / "a"), str(tmp_path / "b")]
 
 
+def test_which_run_tells_a_baseline_does_not_depend_on_the_order_of_folders(tmp_path):
+    made_run(tmp_path / "a", GOOD, seed=1, baselines={"majority": FAIR})
+    made_run(tmp_path / "b", GOOD, seed=0, baselines={"majority": FAIR})
+    baseline = compare([tmp_path]).cells[-1]
+    assert [run.path for run in compare([tmp_path]).runs][baseline.runs[0]] == f"{tmp_path}/b"
+
+
 def test_equal_baselines_are_one_line_and_those_of_other_training_rows_another(tmp_path):
     made_run(tmp_path / "a", GOOD, baselines={"majority": FAIR})
     made_run(tmp_path / "b", GOOD, seed=1, baselines={"majority": FAIR})
